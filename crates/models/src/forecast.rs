@@ -1,0 +1,296 @@
+//! Forecasts of carbon intensity: slots, when they were issued, who said so.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::units::CarbonIntensity;
+
+/// Most slots of one forecast: two weeks of five-minute slots.
+pub const MAX_SLOTS: usize = 4_032;
+/// Most slots published with a schedule: 48 h of half-hours.
+pub const MAX_PUBLISHED_SLOTS: usize = 96;
+
+/// The UK API's five bands, which dashboards know.
+///
+/// The thresholds are NESO's bands for 2024; a provider's own word wins over them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Index {
+    /// Below 35 gCO2eq/kWh.
+    #[serde(rename = "very low")]
+    VeryLow,
+    /// 35 to 110 gCO2eq/kWh.
+    #[serde(rename = "low")]
+    Low,
+    /// 110 to 190 gCO2eq/kWh.
+    #[serde(rename = "moderate")]
+    Moderate,
+    /// 190 to 270 gCO2eq/kWh.
+    #[serde(rename = "high")]
+    High,
+    /// From 270 gCO2eq/kWh.
+    #[serde(rename = "very high")]
+    VeryHigh,
+}
+
+impl Index {
+    /// Every band, cleanest first.
+    pub const ALL: [Self; 5] = [Self::VeryLow, Self::Low, Self::Moderate, Self::High, Self::VeryHigh];
+
+    /// The band of an intensity.
+    pub fn of(intensity: CarbonIntensity) -> Self {
+        match intensity.get() {
+            grams if grams < 35.0 => Self::VeryLow,
+            grams if grams < 110.0 => Self::Low,
+            grams if grams < 190.0 => Self::Moderate,
+            grams if grams < 270.0 => Self::High,
+            _ => Self::VeryHigh,
+        }
+    }
+
+    /// The band by the UK API's word for it.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|index| index.as_str() == word)
+    }
+
+    /// The UK API's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VeryLow => "very low",
+            Self::Low => "low",
+            Self::Moderate => "moderate",
+            Self::High => "high",
+            Self::VeryHigh => "very high",
+        }
+    }
+}
+
+impl fmt::Display for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One slot `[from, to)` with its mean carbon intensity.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// First instant of the slot.
+    pub from: Timestamp,
+    /// First instant after it.
+    pub to: Timestamp,
+    /// Mean carbon intensity, gCO2eq/kWh.
+    pub forecast: CarbonIntensity,
+    /// The band the provider (or [`Index::of`]) puts it in.
+    pub index: Index,
+}
+
+impl Slot {
+    /// A slot with the band of its intensity.
+    pub fn new(from: Timestamp, to: Timestamp, forecast: CarbonIntensity) -> Self {
+        Self { from, to, forecast, index: Index::of(forecast) }
+    }
+}
+
+/// One vintage of a forecast: what was known, when. A missing value is a gap, never zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// Which provider it came from.
+    pub source: Arc<str>,
+    /// When the provider made it, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub issued_at: Option<Timestamp>,
+    /// When it was received.
+    pub retrieved_at: Timestamp,
+    slots: Vec<Slot>,
+}
+
+/// A forecast without a single usable slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the forecast has no usable slot: expected at least one slot with an intensity")]
+pub struct EmptyForecast;
+
+impl Forecast {
+    /// A forecast from slots in any order.
+    ///
+    /// Slots are sorted; one that ends before it begins is left out; of two with the same beginning the
+    /// later in the list wins; one that reaches into the next is cut there; beyond [`MAX_SLOTS`] the
+    /// rest is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`EmptyForecast`] if no slot is left.
+    pub fn new(
+        source: impl Into<Arc<str>>,
+        issued_at: Option<Timestamp>,
+        retrieved_at: Timestamp,
+        mut slots: Vec<Slot>,
+    ) -> Result<Self, EmptyForecast> {
+        slots.retain(|slot| slot.from < slot.to);
+        slots.reverse();
+        slots.sort_by_key(|slot| slot.from);
+        slots.dedup_by_key(|slot| slot.from);
+        slots.truncate(MAX_SLOTS);
+        for index in 1..slots.len() {
+            let next = slots[index].from;
+            let slot = &mut slots[index - 1];
+            slot.to = slot.to.min(next);
+        }
+        if slots.is_empty() {
+            return Err(EmptyForecast);
+        }
+        Ok(Self { source: source.into(), issued_at, retrieved_at, slots })
+    }
+
+    /// The slots, in order of time, never overlapping; gaps between them are possible.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The slots that end after `at`: the current one first, if there is one.
+    pub fn from_instant(&self, at: Timestamp) -> &[Slot] {
+        &self.slots[self.slots.partition_point(|slot| slot.to <= at)..]
+    }
+
+    /// The slot that contains `at`.
+    pub fn at(&self, at: Timestamp) -> Option<&Slot> {
+        self.from_instant(at).first().filter(|slot| slot.from <= at)
+    }
+
+    /// The slot after the one that contains `at`: adjacent to it, or, in a gap, the first that follows.
+    pub fn after(&self, at: Timestamp) -> Option<&Slot> {
+        let ahead = self.from_instant(at);
+        match self.at(at) {
+            Some(current) => ahead.get(1).filter(|next| next.from == current.to),
+            None => ahead.first(),
+        }
+    }
+
+    /// The newest slot that had begun by `at`, whatever its end: what was last known.
+    pub fn last_known(&self, at: Timestamp) -> &Slot {
+        let begun = self.slots.partition_point(|slot| slot.from <= at);
+        &self.slots[begun.saturating_sub(1)]
+    }
+
+    /// The next [`MAX_PUBLISHED_SLOTS`] slots as the JSON list `forecast.schedule`.
+    pub fn published_slots(&self, at: Timestamp) -> Arc<[u8]> {
+        let ahead = self.from_instant(at);
+        let shown = &ahead[..ahead.len().min(MAX_PUBLISHED_SLOTS)];
+        serde_json::to_vec(shown).unwrap_or_else(|_| b"[]".to_vec()).into()
+    }
+}
+
+/// Which forecast a schedule asks for: `national`, `region:13`, `postcode:OX1`, or whatever an adapter
+/// understands. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct CarbonTarget(Arc<str>);
+
+/// Longest carbon target, in bytes.
+pub const MAX_CARBON_TARGET: usize = 253;
+
+impl CarbonTarget {
+    /// The target as it was configured.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for CarbonTarget {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for CarbonTarget {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<CarbonTarget> for String {
+    fn from(target: CarbonTarget) -> Self {
+        target.0.to_string()
+    }
+}
+
+impl fmt::Display for CarbonTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn slot(from: &str, to: &str, grams: f64) -> Slot {
+        Slot::new(from.parse().unwrap(), to.parse().unwrap(), CarbonIntensity::new(grams).unwrap())
+    }
+
+    fn at(instant: &str) -> Timestamp {
+        instant.parse().unwrap()
+    }
+
+    fn forecast(slots: Vec<Slot>) -> Forecast {
+        Forecast::new("test", None, at("2026-01-01T00:00:00Z"), slots).unwrap()
+    }
+
+    #[test]
+    fn slots_are_sorted_cut_and_deduplicated() {
+        let forecast = forecast(vec![
+            slot("2026-01-01T01:00:00Z", "2026-01-01T01:30:00Z", 3.0),
+            slot("2026-01-01T00:00:00Z", "2026-01-01T00:45:00Z", 1.0),
+            slot("2026-01-01T00:30:00Z", "2026-01-01T01:00:00Z", 9.0),
+            slot("2026-01-01T00:30:00Z", "2026-01-01T01:00:00Z", 2.0),
+            slot("2026-01-01T02:00:00Z", "2026-01-01T01:00:00Z", 7.0),
+        ]);
+        let shape: Vec<_> =
+            forecast.slots().iter().map(|s| (s.from.to_string(), s.to.to_string(), s.forecast.get())).collect();
+        assert_eq!(
+            shape,
+            [
+                ("2026-01-01T00:00:00Z".into(), "2026-01-01T00:30:00Z".into(), 1.0),
+                ("2026-01-01T00:30:00Z".into(), "2026-01-01T01:00:00Z".into(), 2.0),
+                ("2026-01-01T01:00:00Z".into(), "2026-01-01T01:30:00Z".into(), 3.0),
+            ]
+        );
+        assert_eq!(Forecast::new("test", None, at("2026-01-01T00:00:00Z"), vec![]), Err(EmptyForecast));
+    }
+
+    #[test]
+    fn a_gap_is_neither_the_slot_before_it_nor_the_one_after() {
+        let forecast = forecast(vec![
+            slot("2026-01-01T00:00:00Z", "2026-01-01T00:30:00Z", 1.0),
+            slot("2026-01-01T01:00:00Z", "2026-01-01T01:30:00Z", 3.0),
+        ]);
+        let grams = |slot: Option<&Slot>| slot.map(|slot| slot.forecast.get());
+        for (instant, now, next, last) in [
+            ("2025-12-31T23:00:00Z", None, Some(1.0), 1.0),
+            ("2026-01-01T00:00:00Z", Some(1.0), None, 1.0),
+            ("2026-01-01T00:30:00Z", None, Some(3.0), 1.0),
+            ("2026-01-01T01:29:59Z", Some(3.0), None, 3.0),
+            ("2026-01-01T01:30:00Z", None, None, 3.0),
+        ] {
+            let found = (grams(forecast.at(at(instant))), grams(forecast.after(at(instant))));
+            assert_eq!(found, (now, next), "{instant}");
+            assert_eq!(forecast.last_known(at(instant)).forecast.get(), last, "{instant}");
+        }
+    }
+
+    #[test]
+    fn what_is_published_is_what_the_operator_decodes() {
+        let forecast = forecast(vec![slot("2026-01-01T00:00:00Z", "2026-01-01T00:30:00Z", 250.0)]);
+        let published = forecast.published_slots(at("2026-01-01T00:10:00Z"));
+        assert_eq!(
+            core::str::from_utf8(&published).unwrap(),
+            r#"[{"from":"2026-01-01T00:00:00Z","to":"2026-01-01T00:30:00Z","forecast":250.0,"index":"high"}]"#
+        );
+        assert_eq!(&*forecast.published_slots(at("2026-01-01T00:30:00Z")), b"[]");
+    }
+}
