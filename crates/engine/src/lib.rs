@@ -1,1 +1,50 @@
-//! engine
+//! The decision engine: told the time, the forecasts and what was served, it answers with schedules.
+//!
+//! An [`Engine`] keeps a session per schedule: configuration, credit ledger, policy, override. Whoever
+//! owns it turns the crank with [`Engine::tick`] and tells it what happens; readers on any thread look at
+//! its [`Board`], where every value is whole, immutable and already serialised.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use engine::{Engine, EngineOptions};
+//! use models::{CarbonIntensity, CarbonTarget, Forecast, Overrides, ScheduleId, Slot, Timestamp};
+//! use policies::Registry;
+//!
+//! let now: Timestamp = "2026-11-23T15:00:00Z".parse()?;
+//! let mut engine = Engine::new(EngineOptions::default(), Registry::builtin());
+//! let id = ScheduleId::new("shop", "search")?;
+//! engine.configure(&id, Overrides::default(), now)?;
+//!
+//! let slot = Slot::new(now, "2026-11-23T15:30:00Z".parse()?, CarbonIntensity::new(250.0)?);
+//! let forecast = Forecast::new("example", None, now, vec![slot])?;
+//! engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast), now);
+//!
+//! let soon = engine.next_due().unwrap();
+//! let tick = engine.tick(soon);
+//! assert_eq!(tick.evaluated, 1);
+//! let published = engine.published(&id).unwrap();
+//! assert_eq!(published.schedule.forecast.now, Some(250.0));
+//! assert_eq!(published.schedule.flavours.iter().map(|f| u32::from(f.weight)).sum::<u32>(), 100);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What this crate does not do: it reads no clock, opens no socket, starts no thread and sleeps never.
+//! Refreshing forecasts is the provider side's job (`providers`); speaking HTTP is the server's.
+
+mod board;
+mod cadence;
+mod engine;
+mod error;
+mod evaluate;
+mod forecasts;
+mod intervals;
+mod retired;
+mod session;
+mod time;
+
+pub use board::{Board, Published, Publisher, Totals, View};
+pub use engine::{
+    Accepted, AnyTarget, Engine, EngineOptions, FeedbackReport, MAX_EVALUATIONS_PER_TICK, Spread,
+    TargetCheck, Tick, WantedForecast,
+};
+pub use error::{ConfigureError, RequestError, UnknownSchedule};

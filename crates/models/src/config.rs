@@ -101,7 +101,8 @@ impl Overrides {
         let mut parsed = ParsedOverrides::default();
         let mut problems = Problems::new();
         let lists = ["strategies", "flavours", "components"];
-        let flat = json::present(body).filter(|(key, _)| !lists.contains(&key.as_str()) && *key != "scheduler");
+        let flat =
+            json::present(body).filter(|(key, _)| !lists.contains(&key.as_str()) && *key != "scheduler");
         if let Some(nested) = body.get("scheduler").filter(|nested| !nested.is_null()) {
             // The flat keys are not read then, as in the origin; they are named as ignored.
             parsed.ignored.extend(flat.map(|(key, _)| json::ignored_name("", key)));
@@ -177,16 +178,23 @@ impl ParsedOverrides {
     /// `strategies` is the seed's word, `flavours` the newest one's.
     fn flavour_lists(&mut self, body: &Map<String, Value>, problems: &mut Problems) {
         for key in ["strategies", "flavours"] {
-            let Some(value) = body.get(key).filter(|value| !value.is_null()) else { continue };
+            let Some(value) = body.get(key).filter(|value| !value.is_null()) else {
+                continue;
+            };
             let at = pointer("", key);
             match FlavourSet::from_json(value, &at, &mut self.ignored) {
                 Ok(flavours) => match &self.overrides.flavours {
                     Some(other) if *other != flavours => {
-                        problems.push(at, "differs from /strategies: expected one of the two lists, or the same twice");
+                        problems.push(
+                            at,
+                            "differs from /strategies: expected one of the two lists, or the same twice",
+                        );
                     }
                     _ => self.overrides.flavours = Some(flavours),
                 },
-                Err(wrong) => wrong.iter().for_each(|field| problems.push(field.pointer.clone(), &field.problem)),
+                Err(wrong) => {
+                    wrong.iter().for_each(|field| problems.push(field.pointer.clone(), &field.problem))
+                }
             }
         }
     }
@@ -206,18 +214,20 @@ fn components(value: &Value, ignored: &mut Vec<String>, problems: &mut Problems)
             problems.push(at, wrong);
             continue;
         }
-        let Some(fields) = json::object(value, &at, problems) else { continue };
+        let Some(fields) = json::object(value, &at, problems) else {
+            continue;
+        };
         let mut component = Component { name: name.as_str().into(), min_replicas: 0, max_replicas: None };
         for (key, value) in json::present(fields) {
-            let at = pointer(&at, key);
+            let field = pointer(&at, key);
             let mut replicas = || {
-                let count = problems.note(&at, json::whole_number(value, &ranges::REPLICAS));
+                let count = problems.note(&field, json::whole_number(value, &ranges::REPLICAS));
                 count.and_then(|count| u32::try_from(count).ok())
             };
             match key.as_str() {
                 "minReplicas" => component.min_replicas = replicas().unwrap_or(0),
                 "maxReplicas" => component.max_replicas = replicas(),
-                _ => ignored.push(json::ignored_name(base, &alloc::format!("{name}/{key}"))),
+                _ => ignored.push(json::ignored_name(&at, key)),
             }
         }
         match component.max_replicas {
@@ -256,9 +266,9 @@ impl Config {
     /// Lays `put` over `env` over the built-in defaults.
     pub fn resolve(env: &Overrides, put: &Overrides) -> Self {
         Self {
-            numbers: SETTINGS.each_ref().map(|spec| {
-                layered(put.number(spec.setting), env.number(spec.setting), || spec.default)
-            }),
+            numbers: SETTINGS
+                .each_ref()
+                .map(|spec| layered(put.number(spec.setting), env.number(spec.setting), || spec.default)),
             policy: layered(put.policy.clone(), env.policy.clone(), || DEFAULT_POLICY.into()),
             carbon_target: layered(put.carbon_target.clone(), env.carbon_target.clone(), || {
                 DEFAULT_CARBON_TARGET.into()

@@ -63,7 +63,8 @@ impl Feedback {
         if let Some(total) = total.filter(|_| problems.is_empty()) {
             let sum = feedback.total();
             if total != sum {
-                problems.push("/total_requests", format_args!("{total} is not the sum of flavour_counts, {sum}"));
+                problems
+                    .push("/total_requests", format_args!("{total} is not the sum of flavour_counts, {sum}"));
             }
         }
         problems.or((feedback, ignored))
@@ -73,12 +74,17 @@ impl Feedback {
 fn instant(value: &Value) -> Result<Timestamp, String> {
     let text = json::text(value, "instant", 64)?;
     text.parse().map_err(|_| {
-        alloc::format!("`{}` is not an instant: expected RFC 3339, e.g. 2026-11-23T15:17:06Z", json::excerpt(text))
+        alloc::format!(
+            "`{}` is not an instant: expected RFC 3339, e.g. 2026-11-23T15:17:06Z",
+            json::excerpt(text)
+        )
     })
 }
 
 fn counts(value: &Value, at: &str, problems: &mut Problems) -> Vec<(String, u64)> {
-    let Some(object) = json::object(value, at, problems) else { return Vec::new() };
+    let Some(object) = json::object(value, at, problems) else {
+        return Vec::new();
+    };
     if object.len() > MAX_COUNTED {
         problems.push(at, format_args!("{} flavours: expected at most {MAX_COUNTED}", object.len()));
         return Vec::new();

@@ -124,7 +124,9 @@ impl FlavourSet {
     /// [`Problems`] with every bad field.
     pub fn from_json(value: &Value, at: &str, ignored: &mut Vec<String>) -> Result<Self, Problems> {
         let mut problems = Problems::new();
-        let Some(items) = json::list(value, at, &mut problems) else { return Err(problems) };
+        let Some(items) = json::list(value, at, &mut problems) else {
+            return Err(problems);
+        };
         if items.is_empty() || items.len() > MAX_FLAVOURS {
             problems.push(at, format_args!("{} flavours: expected 1 to {MAX_FLAVOURS}", items.len()));
             return Err(problems);
@@ -171,6 +173,7 @@ fn flavour(value: &Value, at: &str, ignored: &mut Vec<String>, problems: &mut Pr
     let mut precision = None;
     let mut flavour = Flavour::new(Precision::BEST);
     let mut name = None;
+    let stands = |key: &str| object.get(key).is_some_and(|value| !value.is_null());
     for (key, value) in json::present(object) {
         let place = pointer(at, key);
         match key.as_str() {
@@ -179,8 +182,11 @@ fn flavour(value: &Value, at: &str, ignored: &mut Vec<String>, problems: &mut Pr
                 let number = problems.note(&place, json::number(value, &ranges::WIRE_PRECISION));
                 precision = number.and_then(|number| problems.note(&place, Precision::from_wire(number)));
             }
+            // The environment's older spelling; beside the other one it is not read, as in the origin.
+            "carbon_intensity" if stands("carbonIntensity") => ignored.push(json::ignored_name(at, key)),
             "carbonIntensity" | "carbon_intensity" => {
-                flavour.carbon_intensity = problems.note(&place, json::number(value, &ranges::FLAVOUR_CARBON));
+                flavour.carbon_intensity =
+                    problems.note(&place, json::number(value, &ranges::FLAVOUR_CARBON));
             }
             "energyWh" => flavour.energy_wh = problems.note(&place, json::number(value, &ranges::ENERGY_WH)),
             "enabled" => {
@@ -192,7 +198,7 @@ fn flavour(value: &Value, at: &str, ignored: &mut Vec<String>, problems: &mut Pr
             _ => ignored.push(json::ignored_name(at, key)),
         }
     }
-    if object.get("precision").is_none_or(Value::is_null) {
+    if !stands("precision") {
         problems.push(
             pointer(at, "precision"),
             format_args!("missing: expected {}, e.g. 0.85", ranges::WIRE_PRECISION),

@@ -97,16 +97,35 @@ impl Slot {
 
 /// One vintage of a forecast: what was known, when. A missing value is a gap, never zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "Parts")]
 pub struct Forecast {
     /// Which provider it came from.
     pub source: Arc<str>,
     /// When the provider made it, where it says so.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
     /// When it was received.
     pub retrieved_at: Timestamp,
     slots: Vec<Slot>,
+}
+
+/// A forecast as it was written down, before [`Forecast::new`] has seen its slots.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parts {
+    source: Arc<str>,
+    #[serde(default)]
+    issued_at: Option<Timestamp>,
+    retrieved_at: Timestamp,
+    slots: Vec<Slot>,
+}
+
+impl TryFrom<Parts> for Forecast {
+    type Error = EmptyForecast;
+
+    fn try_from(parts: Parts) -> Result<Self, EmptyForecast> {
+        Self::new(parts.source, parts.issued_at, parts.retrieved_at, parts.slots)
+    }
 }
 
 /// A forecast without a single usable slot.
@@ -176,11 +195,42 @@ impl Forecast {
         &self.slots[begun.saturating_sub(1)]
     }
 
-    /// The next [`MAX_PUBLISHED_SLOTS`] slots as the JSON list `forecast.schedule`.
+    /// The next [`MAX_PUBLISHED_SLOTS`] slots as the JSON list `forecast.schedule`. Whoever needs it again
+    /// and again as time passes keeps a [`SlotTexts`].
     pub fn published_slots(&self, at: Timestamp) -> Arc<[u8]> {
-        let ahead = self.from_instant(at);
-        let shown = &ahead[..ahead.len().min(MAX_PUBLISHED_SLOTS)];
-        serde_json::to_vec(shown).unwrap_or_else(|_| b"[]".to_vec()).into()
+        SlotTexts::new(self).published(self, at)
+    }
+}
+
+/// The slots of a forecast as JSON, written once: what is published of them changes with every slot that
+/// passes, and is then only copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotTexts {
+    /// Every slot and a comma.
+    text: Vec<u8>,
+    /// Where each slot begins in `text`.
+    begins: Vec<usize>,
+}
+
+impl SlotTexts {
+    /// Writes every slot of `forecast`.
+    pub fn new(forecast: &Forecast) -> Self {
+        let mut texts = Self { text: Vec::new(), begins: Vec::new() };
+        for slot in forecast.slots() {
+            texts.begins.push(texts.text.len());
+            // Instants and finite numbers: writing them into memory cannot fail.
+            texts.text.extend(serde_json::to_vec(slot).unwrap_or_default());
+            texts.text.push(b',');
+        }
+        texts
+    }
+
+    /// The next [`MAX_PUBLISHED_SLOTS`] slots of `forecast`, the one these texts were made of, as a JSON list.
+    pub fn published(&self, forecast: &Forecast, at: Timestamp) -> Arc<[u8]> {
+        let first = forecast.slots().len() - forecast.from_instant(at).len();
+        let begin = |index: usize| self.begins.get(index).copied().unwrap_or(self.text.len());
+        let shown = &self.text[begin(first)..begin(first + MAX_PUBLISHED_SLOTS)];
+        [b"[", shown.strip_suffix(b",").unwrap_or(shown), b"]"].concat().into()
     }
 }
 
@@ -250,8 +300,11 @@ mod tests {
             slot("2026-01-01T00:30:00Z", "2026-01-01T01:00:00Z", 2.0),
             slot("2026-01-01T02:00:00Z", "2026-01-01T01:00:00Z", 7.0),
         ]);
-        let shape: Vec<_> =
-            forecast.slots().iter().map(|s| (s.from.to_string(), s.to.to_string(), s.forecast.get())).collect();
+        let shape: Vec<_> = forecast
+            .slots()
+            .iter()
+            .map(|s| (s.from.to_string(), s.to.to_string(), s.forecast.get()))
+            .collect();
         assert_eq!(
             shape,
             [

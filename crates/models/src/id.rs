@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn names_are_dns_names() {
-        for (namespace, name) in [("default", "default"), ("a", "b.c-d.e"), ("t", "v.policy-x"), ("0", "1.2")] {
+        for (namespace, name) in [("default", "default"), ("a", "b.c-d.e"), ("t", "v.policy-x"), ("0", "1.2")]
+        {
             assert_eq!(ScheduleId::new(namespace, name).unwrap().to_string(), format!("{namespace}/{name}"));
         }
         let long = "a".repeat(64);

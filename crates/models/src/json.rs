@@ -6,10 +6,10 @@ use alloc::string::{String, ToString};
 use serde_json::{Map, Value};
 
 use crate::problem::{Problems, pointer};
-use crate::ranges::Range;
+use crate::ranges::{A, Range, Shown};
 
 /// What kind of value stands there, for messages.
-pub(crate) fn kind(value: &Value) -> &'static str {
+pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -32,7 +32,7 @@ pub fn number(value: &Value, range: &'static Range) -> Result<f64, String> {
         _ => None,
     };
     let Some(parsed) = parsed else {
-        return Err(format!("{} is not a {}: expected {range}", kind(value), range.quantity));
+        return Err(format!("{} is not {}: expected {range}", kind(value), A(range.quantity)));
     };
     range.check(parsed).map_err(|refused| refused.to_string())
 }
@@ -45,7 +45,7 @@ pub fn number(value: &Value, range: &'static Range) -> Result<f64, String> {
 pub fn number_text(text: &str, range: &'static Range) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(parsed) => range.check(parsed).map_err(|refused| refused.to_string()),
-        Err(_) => Err(format!("`{}` is not a {}: expected {range}", excerpt(text), range.quantity)),
+        Err(_) => Err(format!("`{}` is not {}: expected {range}", excerpt(text), A(range.quantity))),
     }
 }
 
@@ -57,9 +57,14 @@ pub fn number_text(text: &str, range: &'static Range) -> Result<f64, String> {
 pub fn whole_number(value: &Value, range: &'static Range) -> Result<u64, String> {
     let parsed = number(value, range)?;
     if parsed < 0.0 || libm::trunc(parsed) != parsed {
-        return Err(format!("{parsed} is not a {}: expected a whole number, not below 0", range.quantity));
+        let shown = Shown(parsed);
+        return Err(format!("{shown} is not {}: expected a whole number, not below 0", A(range.quantity)));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and not negative; `as` saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole and not negative; `as` saturates"
+    )]
     let whole = parsed as u64;
     Ok(whole)
 }
@@ -71,12 +76,13 @@ pub fn whole_number(value: &Value, range: &'static Range) -> Result<u64, String>
 /// A sentence that says what stood there and what would be right.
 pub(crate) fn text<'v>(value: &'v Value, what: &str, longest: usize) -> Result<&'v str, String> {
     let Value::String(text) = value else {
-        return Err(format!("{} is not a {what}: expected a string", kind(value)));
+        return Err(format!("{} is not {}: expected a string", kind(value), A(what)));
     };
     if text.is_empty() || text.len() > longest || text.chars().any(char::is_control) {
         return Err(format!(
-            "`{}` is not a {what}: expected 1 to {longest} bytes without control characters",
-            excerpt(text)
+            "`{}` is not {}: expected 1 to {longest} bytes without control characters",
+            excerpt(text),
+            A(what)
         ));
     }
     Ok(text)
@@ -97,7 +103,11 @@ pub(crate) fn present(object: &Map<String, Value>) -> impl Iterator<Item = (&Str
 }
 
 /// The value as an object, or a problem at `at`.
-pub(crate) fn object<'v>(value: &'v Value, at: &str, problems: &mut Problems) -> Option<&'v Map<String, Value>> {
+pub(crate) fn object<'v>(
+    value: &'v Value,
+    at: &str,
+    problems: &mut Problems,
+) -> Option<&'v Map<String, Value>> {
     let object = value.as_object();
     if object.is_none() {
         problems.push(at, format_args!("{} stands here: expected an object", kind(value)));

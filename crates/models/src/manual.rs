@@ -37,13 +37,15 @@ impl Manual {
         let mut problems = Problems::new();
         let mut manual = Self { weights: Vec::new(), pointers: Vec::new(), ttl_seconds: None, reason: None };
         let stands = |key: &str| body.get(key).filter(|value| !value.is_null());
-        if let Some(value) = stands("flavourWeights") {
+        let mut read = "flavourWeights";
+        if let Some(value) = stands(read) {
             manual.weight_map(value, &mut problems);
         } else if let Some((key, name, value)) =
             [("flavours", "name"), ("strategies", "name"), ("flavourRules", "flavourName")]
                 .into_iter()
                 .find_map(|(key, name)| Some((key, name, stands(key)?)))
         {
+            read = key;
             manual.weight_list(key, name, value, &mut problems);
         } else {
             problems.push(
@@ -52,11 +54,12 @@ impl Manual {
             );
         }
         if problems.is_empty() && manual.weights.iter().all(|(_, weight)| *weight == 0.0) {
-            problems.push("/flavourWeights", "every weight is 0: expected at least one above 0");
+            problems.push(pointer("", read), "every weight is 0: expected at least one above 0");
         }
         for key in ["validFor", "ttlSeconds"] {
             if let Some(value) = stands(key) {
-                manual.ttl_seconds = problems.note(&pointer("", key), json::number(value, &ranges::MANUAL_TTL));
+                manual.ttl_seconds =
+                    problems.note(&pointer("", key), json::number(value, &ranges::MANUAL_TTL));
             }
         }
         if let Some(value) = stands("reason") {
@@ -70,36 +73,43 @@ impl Manual {
     ///
     /// # Errors
     ///
-    /// [`Problems`]: a weight for a flavour that is unknown or disabled.
+    /// [`Problems`]: a weight for a flavour that is unknown, or one above 0 for a disabled one.
     pub fn shares(&self, flavours: &FlavourSet) -> Result<Vec<f64>, Problems> {
         let mut problems = Problems::new();
-        for ((name, _), at) in self.weights.iter().zip(&self.pointers) {
+        for ((name, weight), at) in self.weights.iter().zip(&self.pointers) {
             match flavours.named(name) {
                 None => {
                     let known: Vec<&str> = flavours.enabled().map(|flavour| &*flavour.name).collect();
                     let known = known.join(", ");
                     let name = json::excerpt(name);
-                    problems.push(at.as_str(), format_args!("`{name}` is not a flavour here: expected one of {known}"));
+                    problems.push(
+                        at.as_str(),
+                        format_args!("`{name}` is not a flavour here: expected one of {known}"),
+                    );
                 }
-                Some(flavour) if !flavour.enabled => {
-                    problems.push(at.as_str(), format_args!("`{name}` is disabled: expected an enabled flavour"));
+                Some(flavour) if !flavour.enabled && *weight > 0.0 => {
+                    problems
+                        .push(at.as_str(), format_args!("`{name}` is disabled: expected an enabled flavour"));
                 }
                 Some(_) => {}
             }
         }
         let total: f64 = self.weights.iter().map(|(_, weight)| weight).sum();
-        let weight_of = |name: &str| self.weights.iter().find(|(other, _)| &**other == name).map_or(0.0, |w| w.1);
+        let weight_of =
+            |name: &str| self.weights.iter().find(|(other, _)| &**other == name).map_or(0.0, |w| w.1);
         problems.or(flavours.iter().map(|flavour| weight_of(&flavour.name) / total).collect())
     }
 
-    /// Whether it gives weight to a flavour that `flavours` no longer has enabled.
+    /// Whether it cannot hold with `flavours`: one that it names is gone, or one it gives weight is disabled.
     pub fn names_a_flavour_missing_from(&self, flavours: &FlavourSet) -> bool {
         self.shares(flavours).is_err()
     }
 
     fn weight_map(&mut self, value: &Value, problems: &mut Problems) {
         let base = "/flavourWeights";
-        let Some(object) = json::object(value, base, problems) else { return };
+        let Some(object) = json::object(value, base, problems) else {
+            return;
+        };
         if object.len() > MAX_FLAVOURS {
             problems.push(base, format_args!("{} weights: expected at most {MAX_FLAVOURS}", object.len()));
             return;
@@ -111,17 +121,22 @@ impl Manual {
 
     fn weight_list(&mut self, key: &str, name_key: &str, value: &Value, problems: &mut Problems) {
         let base = pointer("", key);
-        let Some(items) = json::list(value, &base, problems) else { return };
+        let Some(items) = json::list(value, &base, problems) else {
+            return;
+        };
         if items.len() > MAX_FLAVOURS {
             problems.push(base, format_args!("{} weights: expected at most {MAX_FLAVOURS}", items.len()));
             return;
         }
         for (index, item) in items.iter().enumerate() {
             let at = pointer(&base, index);
-            let Some(item) = json::object(item, &at, problems) else { continue };
+            let Some(item) = json::object(item, &at, problems) else {
+                continue;
+            };
             let name = item.get(name_key).unwrap_or(&Value::Null);
             let name_at = pointer(&at, name_key);
-            let Some(name) = problems.note(&name_at, json::text(name, "flavour name", MAX_FLAVOUR_NAME)) else {
+            let Some(name) = problems.note(&name_at, json::text(name, "flavour name", MAX_FLAVOUR_NAME))
+            else {
                 continue;
             };
             if self.weights.iter().any(|(other, _)| &**other == name) {

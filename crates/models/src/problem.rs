@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write};
 
 use serde::Serialize;
 
@@ -83,12 +83,17 @@ impl fmt::Display for Problems {
     /// `/targetError: ..; /creditMin: ..`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, FieldProblem { pointer, problem }) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            if pointer.is_empty() {
-                write!(f, "{separator}{problem}")?;
-            } else {
-                write!(f, "{separator}{pointer}: {problem}")?;
+            f.write_str(if index == 0 { "" } else { "; " })?;
+            // A key from outside may hold a line break; a message stays on its line.
+            for letter in pointer.chars() {
+                if letter.is_control() {
+                    write!(f, "{}", letter.escape_default())?;
+                } else {
+                    f.write_char(letter)?;
+                }
             }
+            f.write_str(if pointer.is_empty() { "" } else { ": " })?;
+            f.write_str(problem)?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub struct Range {
 
 /// A number outside its [`Range`], or not a number at all.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("{value} is not a {}: expected {range}", range.quantity)]
+#[error("{} is not {}: expected {range}", Shown(*value), A(range.quantity))]
 pub struct OutOfRange {
     /// What was given.
     pub value: f64,
@@ -81,6 +81,30 @@ impl fmt::Display for Range {
             (false, true) => write!(f, " {} {}", if self.high_included { "<=" } else { "<" }, self.high),
             (false, false) => f.write_str(" that is finite"),
         }
+    }
+}
+
+/// A number as a reader would write it: `1.5`, `1000000`, but `1e300` rather than 301 digits.
+pub(crate) struct Shown(pub(crate) f64);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.0.abs();
+        if self.0.is_finite() && magnitude != 0.0 && !(1e-6..1e16).contains(&magnitude) {
+            write!(f, "{:e}", self.0)
+        } else {
+            write!(f, "{}", self.0)
+        }
+    }
+}
+
+/// A noun with its article: `a precision`, `an upper credit bound`.
+pub(crate) struct A<'a>(pub(crate) &'a str);
+
+impl fmt::Display for A<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let article = if self.0.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        write!(f, "{article} {}", self.0)
     }
 }
 
@@ -151,12 +175,7 @@ mod tests {
             [&PRECISION, &VALID_FOR, &CREDIT_MIN, &CREDIT_MAX].iter().map(ToString::to_string).collect();
         assert_eq!(
             said,
-            [
-                "a number in (0, 1]",
-                "a number of seconds in [1, 86400]",
-                "a number <= 0",
-                "a number >= 0"
-            ]
+            ["a number in (0, 1]", "a number of seconds in [1, 86400]", "a number <= 0", "a number >= 0"]
         );
         let refused = TARGET_ERROR.check(1.5).unwrap_err().to_string();
         assert_eq!(refused, "1.5 is not a target error: expected a number in [0, 1)");

@@ -305,6 +305,9 @@ impl<K: Serialize, V: Serialize> Serialize for Pairs<'_, K, V> {
     }
 }
 
-fn pairs<K: Serialize, V: Serialize, S: Serializer>(pairs: &[(K, V)], serializer: S) -> Result<S::Ok, S::Error> {
+fn pairs<K: Serialize, V: Serialize, S: Serializer>(
+    pairs: &[(K, V)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     Pairs(pairs).serialize(serializer)
 }

@@ -71,7 +71,6 @@ impl Precision {
     /// [`OutOfRange`] outside (0, 100].
     pub fn from_wire(value: f64) -> Result<Self, OutOfRange> {
         let value = ranges::WIRE_PRECISION.check(value)?;
-        // A subnormal percentage could divide to zero; it is as far out of range as zero is.
         Self::new(if value > 1.0 { value / 100.0 } else { value })
     }
 
@@ -106,7 +105,9 @@ mod tests {
     #[test]
     fn percent_rounds_half_to_even_on_the_binary_value() {
         // As the origin names flavours: 0.125 -> 12, 0.135 -> 14 (13.5 exactly), 0.145 -> 14.
-        for (precision, percent) in [(0.125, 12), (0.135, 14), (0.145, 14), (0.005, 0), (0.025, 2), (1.0, 100)] {
+        for (precision, percent) in
+            [(0.125, 12), (0.135, 14), (0.145, 14), (0.005, 0), (0.025, 2), (1.0, 100)]
+        {
             assert_eq!(Precision::new(precision).unwrap().percent(), percent, "{precision}");
         }
     }

@@ -47,7 +47,11 @@ fn sane(share: f64) -> f64 {
 }
 
 fn whole(exact: f64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0..=total; `as` saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in 0..=total; `as` saturates"
+    )]
     let whole = exact as u32;
     whole
 }

@@ -1,9 +1,11 @@
 //! The port: what every upstream format has to offer.
 
+use core::fmt;
+
 use models::{CarbonTarget, Forecast, Timestamp};
 
 /// One upstream format. Pure: it says what to ask and reads what came back; asking is somebody else's.
-pub trait Adapter: Send + Sync + core::fmt::Debug {
+pub trait Adapter: Send + Sync + fmt::Debug {
     /// The provider's name, as published in `forecast.source`.
     fn name(&self) -> &str;
 
@@ -32,12 +34,23 @@ pub enum Plan {
 }
 
 /// A GET to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// Absolute URL, http or https.
     pub url: String,
     /// Header fields, name and value.
     pub headers: Vec<(&'static str, String)>,
+}
+
+impl fmt::Debug for Request {
+    /// Header fields by name only: their values may be keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Request")
+            .field("url", &self.url)
+            .field("headers", &names)
+            .finish()
+    }
 }
 
 /// A target this provider does not have.

@@ -1,2 +1,70 @@
-//! providers
+//! Carbon-intensity forecasts in.
+//!
+//! One file per upstream format, each an [`Adapter`] that says what to ask and reads what came back; around
+//! them a [`Refresher`] that knows which target is due, keeps the last good forecast over failures and
+//! retries with backoff. All of it is told the time and asks nobody: the one blocking fetch stands behind
+//! the feature `http`, and any other [`Fetch`] will do.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use jiff::SignedDuration;
+//! use models::{CarbonTarget, Timestamp};
+//! use providers::{Fetch, FetchError, Refresher, Request, UkCarbonIntensity, Wanted};
+//!
+//! /// Stands in for the network (with the feature `http`, that is `providers::http::Client`).
+//! struct Recorded;
+//!
+//! impl Fetch for Recorded {
+//!     fn fetch(&self, request: &Request, _timeout: Duration) -> Result<Vec<u8>, FetchError> {
+//!         assert_eq!(request.url, "https://api.carbonintensity.org.uk/intensity/2018-01-20T12:00Z/fw48h");
+//!         Ok(br#"{"data": [{"from": "2018-01-20T12:00Z", "to": "2018-01-20T12:30Z",
+//!                           "intensity": {"forecast": 266, "actual": null, "index": "moderate"}}]}"#
+//!             .to_vec())
+//!     }
+//! }
+//!
+//! let now: Timestamp = "2018-01-20T12:10:00Z".parse()?;
+//! let national = CarbonTarget::from("national");
+//! let wanted = Wanted { ttl: SignedDuration::from_mins(5), timeout: SignedDuration::from_secs(2) };
+//!
+//! let mut refresher = Refresher::new(vec![Arc::new(UkCarbonIntensity::default())], 7);
+//! refresher.want(&BTreeMap::from([(national.clone(), wanted)]), now);
+//!
+//! let job = refresher.take_due(now).expect("a new target is due at once");
+//! let outcome = job.run(&Recorded, now); // blocks: a binary gives it to a thread
+//! let forecast = refresher.finish(&national, outcome, now).expect("a good answer");
+//!
+//! assert_eq!(forecast.at(now).map(|slot| slot.forecast.get()), Some(266.0));
+//! assert_eq!(refresher.next_due(), Some("2018-01-20T12:15:00Z".parse()?));
+//! # Ok::<(), jiff::Error>(())
+//! ```
+//!
+//! What this crate does not do: it starts no thread, sets no timer, reads no clock and no environment, and
+//! without the feature `http` does no I/O. It decides nothing about schedules; a gap in a forecast stays a
+//! gap, for the engine to judge.
+
 pub mod adapter;
+pub mod demand;
+pub mod fetch;
+pub mod fixed;
+mod half_hour;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod job;
+pub mod legacy;
+mod neso;
+pub mod refresh;
+pub mod trace;
+pub mod uk;
+
+pub use adapter::{Adapter, BadAnswer, NotUnderstood, Plan, Request};
+pub use demand::DemandEstimator;
+pub use fetch::{Fetch, FetchError};
+pub use fixed::Fixed;
+pub use job::{Attempt, AttemptError, Job, RefreshError};
+pub use legacy::LegacyForecast;
+pub use refresh::{Refresher, Status, Wanted};
+pub use uk::UkCarbonIntensity;

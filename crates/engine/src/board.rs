@@ -1,0 +1,124 @@
+//! What readers see: the newest whole value of every schedule.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+use models::schedule::{Document, Schedule};
+use models::{Forecast, ScheduleId, Timestamp};
+
+/// One schedule as published: complete, immutable, already serialised.
+#[derive(Debug)]
+pub struct Published {
+    /// The decision.
+    pub schedule: Schedule,
+    /// The decision as readers get it.
+    pub document: Document,
+    /// Counts publications of this engine: what an entity tag is made of.
+    pub sequence: u64,
+    /// The forecast it was made with.
+    pub forecast: Option<Arc<Forecast>>,
+    /// What has been counted so far.
+    pub totals: Totals,
+}
+
+/// Counts over a schedule's life.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Totals {
+    /// Evaluations.
+    pub evaluations: u64,
+    /// Sum of the exact shares published under the policy in force, by flavour of the schedule.
+    pub choices: Vec<f64>,
+    /// Requests that feedback reported.
+    pub requests: u64,
+    /// Their mean error, in [0, 1].
+    pub mean_error: Option<f64>,
+    /// Requests per second, smoothed.
+    pub demand: Option<f64>,
+}
+
+/// What there is to see of a schedule.
+#[derive(Debug, Clone)]
+pub enum View {
+    /// A schedule.
+    Schedule(Arc<Published>),
+    /// Nothing can be evaluated; the reason.
+    Pending(Arc<str>),
+}
+
+impl View {
+    /// The schedule, if there is one.
+    pub fn published(&self) -> Option<&Arc<Published>> {
+        match self {
+            Self::Schedule(published) => Some(published),
+            Self::Pending(_) => None,
+        }
+    }
+
+    /// First instant at which the view is out of date.
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.published().map(|published| published.schedule.valid_until)
+    }
+}
+
+/// A port: where complete decisions go. Publishers make no choices.
+pub trait Publisher: Send + Sync {
+    /// A schedule has a new view.
+    fn publish(&self, id: &ScheduleId, view: &View);
+    /// A schedule is gone.
+    fn withdraw(&self, id: &ScheduleId);
+}
+
+/// The newest view of every schedule, for readers on any thread. Reading takes a shared lock for the
+/// length of a look-up and clones an `Arc`; the writer takes the exclusive lock only where a schedule
+/// comes or goes.
+#[derive(Debug, Default)]
+pub struct Board {
+    cells: RwLock<BTreeMap<ScheduleId, ArcSwap<View>>>,
+}
+
+impl Board {
+    /// The newest view of a schedule.
+    pub fn view(&self, id: &ScheduleId) -> Option<Arc<View>> {
+        self.read().get(id).map(ArcSwap::load_full)
+    }
+
+    /// How many schedules there are.
+    pub fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.read().is_empty()
+    }
+
+    /// Up to `limit` schedules in order of their names, after `after`.
+    pub fn page(&self, after: Option<&ScheduleId>, limit: usize) -> Vec<(ScheduleId, Arc<View>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let cells = self.read();
+        let page = cells.range::<ScheduleId, _>((from, Bound::Unbounded)).take(limit);
+        page.map(|(id, cell)| (id.clone(), cell.load_full())).collect()
+    }
+
+    // A panic elsewhere leaves whole values here: the lock's poison says nothing.
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<ScheduleId, ArcSwap<View>>> {
+        self.cells.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Publisher for Board {
+    fn publish(&self, id: &ScheduleId, view: &View) {
+        if let Some(cell) = self.read().get(id) {
+            cell.store(Arc::new(view.clone()));
+            return;
+        }
+        let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
+        cells.insert(id.clone(), ArcSwap::from_pointee(view.clone()));
+    }
+
+    fn withdraw(&self, id: &ScheduleId) {
+        self.cells.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}

@@ -1,0 +1,524 @@
+//! All sessions, what they wait for, and what goes in and out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use ledger::Bounds;
+use models::{
+    CarbonTarget, Config, Feedback, Forecast, Manual, Overrides, Problems, ScheduleId, Setting, Timestamp,
+};
+use policies::{Menu, Registry};
+use serde_json::{Map, Value};
+
+use crate::board::{Board, Published, Publisher, View};
+use crate::cadence::Cadence;
+use crate::error::{ConfigureError, RequestError, UnknownSchedule};
+use crate::evaluate::{Scratch, inactive};
+use crate::forecasts::Forecasts;
+use crate::session::{Session, Setup};
+use crate::time::{earlier, later, seconds};
+
+/// Most evaluations of one [`Engine::tick`]: whoever shares the engine never waits for more.
+pub const MAX_EVALUATIONS_PER_TICK: usize = 256;
+/// A clock that went back further than this makes every schedule due at once.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
+
+/// How instants of different schedules relate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Spread {
+    /// By a hash of the schedule's name, so that no instant is everybody's.
+    #[default]
+    ByName,
+    /// Not at all: what a simulation of one schedule wants.
+    None,
+}
+
+/// Says whether a provider has a carbon target.
+pub trait TargetCheck: Send + Sync {
+    /// Whether `target` can be asked for.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what would be right.
+    fn check(&self, target: &CarbonTarget) -> Result<(), String>;
+}
+
+/// Every target is understood.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnyTarget;
+
+impl TargetCheck for AnyTarget {
+    fn check(&self, _: &CarbonTarget) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What an engine is made with.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// The layer below every schedule's own configuration.
+    pub defaults: Overrides,
+    /// Root of every random stream.
+    pub seed: u64,
+    /// How instants of different schedules relate.
+    pub spread: Spread,
+    /// How long before a slot's end the next slot is decided for.
+    pub slot_lead: SignedDuration,
+    /// Most schedules.
+    pub max_schedules: usize,
+    /// Which carbon targets exist. A schedule that asks for another follows the default one, and says so.
+    pub targets: Arc<dyn TargetCheck>,
+}
+
+impl Default for EngineOptions {
+    /// Built-in defaults, spread by name, a lead of 2 s, 100 000 schedules, any target.
+    fn default() -> Self {
+        Self {
+            defaults: Overrides::default(),
+            seed: 0,
+            spread: Spread::default(),
+            slot_lead: SignedDuration::from_secs(2),
+            max_schedules: 100_000,
+            targets: Arc::new(AnyTarget),
+        }
+    }
+}
+
+/// A configuration that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Whether anything changed.
+    pub changed: bool,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+    /// Counts configurations: a change adds one.
+    pub generation: u64,
+}
+
+/// What feedback did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FeedbackReport {
+    /// Mean precision of this post; none where it counts no request.
+    pub realized_precision: Option<f64>,
+    /// Balance of the credit ledger, settled.
+    pub credit_balance: f64,
+    /// Velocity of the credit ledger.
+    pub credit_velocity: f64,
+    /// Requests of this post.
+    pub total_requests: u64,
+}
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    /// Evaluations made.
+    pub evaluated: usize,
+    /// When to tick again; at once, where it is not later than the tick's own instant.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What the schedules of one carbon target ask of its forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WantedForecast {
+    /// Shortest `carbonCacheTTL` among them.
+    pub ttl: SignedDuration,
+    /// Longest `carbonTimeout` among them.
+    pub timeout: SignedDuration,
+}
+
+/// The decision engine: told the time, the forecasts and what was served, it answers with schedules.
+///
+/// It owns every session and is the only writer; readers on any thread look at its [`Board`]. The same
+/// inputs in the same order give the same schedules, byte for byte.
+pub struct Engine {
+    options: EngineOptions,
+    registry: Registry,
+    sessions: BTreeMap<ScheduleId, Session>,
+    due: BTreeSet<(Timestamp, ScheduleId)>,
+    by_target: BTreeMap<CarbonTarget, BTreeSet<ScheduleId>>,
+    forecasts: Forecasts,
+    wanted_revision: u64,
+    board: Arc<Board>,
+    publisher: Option<Arc<dyn Publisher>>,
+    published: u64,
+    scratch: Scratch,
+    last_tick: Timestamp,
+}
+
+impl Engine {
+    /// An engine without schedules.
+    pub fn new(options: EngineOptions, registry: Registry) -> Self {
+        Self {
+            options,
+            registry,
+            sessions: BTreeMap::new(),
+            due: BTreeSet::new(),
+            by_target: BTreeMap::new(),
+            forecasts: Forecasts::default(),
+            wanted_revision: 0,
+            board: Arc::default(),
+            publisher: None,
+            published: 0,
+            scratch: Scratch::default(),
+            last_tick: Timestamp::MIN,
+        }
+    }
+
+    /// The same engine, handing every view to `publisher` besides its own board.
+    #[must_use]
+    pub fn with_publisher(mut self, publisher: Arc<dyn Publisher>) -> Self {
+        self.publisher = Some(publisher);
+        self
+    }
+
+    /// What readers look at.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// The policies this engine knows.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Whether the defaults themselves can be put in force: what a process asks before it starts.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`], as a PUT would have them.
+    pub fn check_defaults(&self) -> Result<Vec<String>, Problems> {
+        let id = ScheduleId::new("check", "check")?;
+        let target = Config::resolve(&self.options.defaults, &Overrides::default()).carbon_target().clone();
+        self.options.targets.check(&target).map_err(|problem| Problems::one("/carbonTarget", problem))?;
+        let setup = self.setup(&id, Overrides::default())?;
+        Ok(setup.warnings.iter().map(ToString::to_string).collect())
+    }
+
+    /// Puts a configuration in force and evaluates at once.
+    ///
+    /// It is the whole desired configuration: what it leaves out falls back to the defaults, except the
+    /// flavour list, which is kept. Ledger, demand and counts live on. One that is equal to what is in
+    /// force changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigureError`]; nothing is changed then.
+    pub fn configure(
+        &mut self,
+        id: &ScheduleId,
+        mut overrides: Overrides,
+        now: Timestamp,
+    ) -> Result<Accepted, ConfigureError> {
+        if let Some(session) = self.sessions.get(id) {
+            overrides.keep_flavours_of(&session.overrides);
+        } else if self.sessions.len() >= self.options.max_schedules {
+            return Err(ConfigureError::TooManySchedules { limit: self.options.max_schedules });
+        }
+        let setup = self.setup(id, overrides)?;
+        let said = |session: &Session| session.warnings.iter().map(ToString::to_string).collect();
+        let Some(session) = self.sessions.get_mut(id) else {
+            let session = Session::new(setup);
+            let accepted =
+                Accepted { changed: true, warnings: said(&session), generation: session.generation };
+            self.sessions.insert(id.clone(), session);
+            self.follow(id, None);
+            self.evaluate(id, now);
+            return Ok(accepted);
+        };
+        if session.config.same_values(&setup.config) {
+            // Only where a value came from can differ.
+            session.overrides = setup.overrides;
+            session.config = setup.config;
+            session.warnings = setup.warnings;
+            return Ok(Accepted { changed: false, warnings: said(session), generation: session.generation });
+        }
+        let before = session.target.clone();
+        let ended = session.reconfigure(setup, now);
+        let mut warnings: Vec<String> = said(session);
+        if ended {
+            warnings.push("the manual override was ended: it names a flavour that is gone".into());
+        }
+        let accepted = Accepted { changed: true, warnings, generation: session.generation };
+        self.follow(id, Some(&before));
+        self.evaluate(id, now);
+        Ok(accepted)
+    }
+
+    /// Frees a schedule.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSchedule`], the only way to fail.
+    pub fn remove(&mut self, id: &ScheduleId) -> Result<(), UnknownSchedule> {
+        let session = self.sessions.remove(id).ok_or_else(|| UnknownSchedule(id.clone()))?;
+        if let Some(due) = session.due {
+            self.due.remove(&(due, id.clone()));
+        }
+        self.unfollow(id, &session.target);
+        self.board.withdraw(id);
+        if let Some(publisher) = &self.publisher {
+            publisher.withdraw(id);
+        }
+        Ok(())
+    }
+
+    /// Puts a schedule back to the defaults, with a fresh ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigureError`], where the defaults themselves cannot be put in force.
+    pub fn reset(&mut self, id: &ScheduleId, now: Timestamp) -> Result<(), ConfigureError> {
+        let setup = self.setup(id, Overrides::default())?;
+        if let Some(session) = self.sessions.get_mut(id) {
+            let before = session.target.clone();
+            let generation = session.generation + 1;
+            let due = session.due;
+            *session = Session { generation, due, ..Session::new(setup) };
+            self.follow(id, Some(&before));
+            self.evaluate(id, now);
+            return Ok(());
+        }
+        self.configure(id, Overrides::default(), now).map(|_| ())
+    }
+
+    /// Publishes an override's weights from now on, for one validity window or its own lifetime. Answers
+    /// when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]; nothing is changed then.
+    pub fn set_manual(
+        &mut self,
+        id: &ScheduleId,
+        manual: Manual,
+        now: Timestamp,
+    ) -> Result<Timestamp, RequestError> {
+        let until = self.session(id)?.set_manual(manual, now)?;
+        self.evaluate(id, now);
+        Ok(until)
+    }
+
+    /// Ends an override early. Answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSchedule`], the only way to fail.
+    pub fn clear_manual(&mut self, id: &ScheduleId, now: Timestamp) -> Result<bool, UnknownSchedule> {
+        let cleared = self.session(id)?.manual.take().is_some();
+        if cleared {
+            self.evaluate(id, now);
+        }
+        Ok(cleared)
+    }
+
+    /// Counts what was served.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]; nothing is counted then.
+    pub fn feedback(
+        &mut self,
+        id: &ScheduleId,
+        feedback: &Feedback,
+        now: Timestamp,
+    ) -> Result<FeedbackReport, RequestError> {
+        let session = self.session(id)?;
+        let served = session.record(feedback, now)?;
+        Ok(FeedbackReport {
+            realized_precision: served.mean_error().map(|error| 1.0 - error),
+            credit_balance: session.ledger.balance(),
+            credit_velocity: session.ledger.velocity(now),
+            total_requests: served.requests(),
+        })
+    }
+
+    /// Takes a forecast in. Where it says anything new, the schedules that follow it become due.
+    pub fn observe_forecast(&mut self, target: &CarbonTarget, forecast: Arc<Forecast>, now: Timestamp) {
+        let Some(followers) = self.by_target.get(target) else {
+            return;
+        };
+        if !self.forecasts.observe(target, forecast) {
+            return;
+        }
+        for id in followers {
+            if let Some(session) = self.sessions.get_mut(id)
+                && let Some(due) = session.due
+            {
+                let sooner = due.min(later(now, session.cadence.reaction()));
+                requeue(&mut self.due, id, session, sooner);
+            }
+        }
+    }
+
+    /// Evaluates what is due, at most [`MAX_EVALUATIONS_PER_TICK`] schedules.
+    pub fn tick(&mut self, now: Timestamp) -> Tick {
+        if now < earlier(self.last_tick, CLOCK_STEP) {
+            // The clock was set back: what was due later by the old one is due now.
+            for (id, session) in &mut self.sessions {
+                if session.due.is_some() {
+                    requeue(&mut self.due, id, session, now);
+                }
+            }
+        }
+        self.last_tick = now;
+        let mut evaluated = 0;
+        while evaluated < MAX_EVALUATIONS_PER_TICK
+            && let Some((due, id)) = self.due.first()
+            && *due <= now
+        {
+            let id = id.clone();
+            self.evaluate(&id, now);
+            evaluated += 1;
+        }
+        Tick { evaluated, next_due: self.next_due() }
+    }
+
+    /// When the next evaluation is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// The newest schedule.
+    pub fn published(&self, id: &ScheduleId) -> Option<Arc<Published>> {
+        self.board.view(id).and_then(|view| view.published().cloned())
+    }
+
+    /// Every effective value with where it came from, and the generation.
+    pub fn config(&self, id: &ScheduleId) -> Option<(Map<String, Value>, u64)> {
+        self.sessions.get(id).map(|session| (session.config.to_json(), session.generation))
+    }
+
+    /// Which forecasts are asked for, and how often. Looks at every schedule: ask when
+    /// [`Engine::wanted_revision`] has changed.
+    pub fn wanted(&self) -> BTreeMap<CarbonTarget, WantedForecast> {
+        let mut wanted: BTreeMap<CarbonTarget, WantedForecast> = BTreeMap::new();
+        for session in self.sessions.values() {
+            let ttl = seconds(session.config.number(Setting::CarbonCacheTtl));
+            let timeout = seconds(session.config.number(Setting::CarbonTimeout));
+            wanted
+                .entry(session.target.clone())
+                .and_modify(|all| {
+                    *all = WantedForecast { ttl: all.ttl.min(ttl), timeout: all.timeout.max(timeout) };
+                })
+                .or_insert(WantedForecast { ttl, timeout });
+        }
+        wanted
+    }
+
+    /// Changes whenever [`Engine::wanted`] may have.
+    pub fn wanted_revision(&self) -> u64 {
+        self.wanted_revision
+    }
+
+    fn session(&mut self, id: &ScheduleId) -> Result<&mut Session, UnknownSchedule> {
+        self.sessions.get_mut(id).ok_or_else(|| UnknownSchedule(id.clone()))
+    }
+
+    /// Checks a configuration and makes ready what it comes to.
+    fn setup(&self, id: &ScheduleId, overrides: Overrides) -> Result<Setup, Problems> {
+        let defaults = &self.options.defaults;
+        let config = Config::resolve(defaults, &overrides);
+        let created = self
+            .registry
+            .create(config.policy(), self.seed_of(id))
+            .map_err(|unknown| Problems::one("/policy", unknown))?;
+        let (min, max) = (config.number(Setting::CreditMin), config.number(Setting::CreditMax));
+        let bounds = Bounds::new(min, max).map_err(|wrong| Problems::one("/creditMin", wrong))?;
+        let mut warnings = inactive(|setting| overrides.number(setting).is_some());
+        warnings.extend(created.warning.map(Into::into));
+        let menu = Menu::new(config.flavours());
+        if let Some(menu) = &menu {
+            warnings.extend(menu.warnings().map(Into::into));
+        }
+        let mut target = config.carbon_target().clone();
+        if let Err(problem) = self.options.targets.check(&target) {
+            let default = Config::resolve(defaults, &Overrides::default()).carbon_target().clone();
+            warnings.push(format!("{problem}; following `{default}` instead").into());
+            target = default;
+        }
+        let cadence = Cadence {
+            valid_for: seconds(config.number(Setting::ValidFor)),
+            slot_lead: self.options.slot_lead,
+            spread: match self.options.spread {
+                Spread::ByName => id.spread(),
+                Spread::None => 0.0,
+            },
+        };
+        Ok(Setup { overrides, config, menu, policy: created.policy, bounds, target, cadence, warnings })
+    }
+
+    /// A stream of its own for every schedule, the same on every run.
+    fn seed_of(&self, id: &ScheduleId) -> u64 {
+        self.options.seed ^ id.spread().to_bits()
+    }
+
+    /// Notes which forecast a schedule follows now.
+    fn follow(&mut self, id: &ScheduleId, before: Option<&CarbonTarget>) {
+        self.wanted_revision += 1;
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let target = session.target.clone();
+        if let Some(before) = before.filter(|before| **before != target) {
+            self.unfollow(id, before);
+        }
+        self.by_target.entry(target).or_default().insert(id.clone());
+    }
+
+    fn unfollow(&mut self, id: &ScheduleId, target: &CarbonTarget) {
+        self.wanted_revision += 1;
+        if let Some(followers) = self.by_target.get_mut(target) {
+            followers.remove(id);
+            if followers.is_empty() {
+                self.by_target.remove(target);
+                self.forecasts.forget(target);
+            }
+        }
+    }
+
+    /// One turn of the loop for one schedule: decide, publish, queue the next.
+    fn evaluate(&mut self, id: &ScheduleId, now: Timestamp) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        if let Some(due) = session.due.take() {
+            self.due.remove(&(due, id.clone()));
+        }
+        let forecast = self.forecasts.latest(&session.target).cloned();
+        let view = match session.evaluate(now, forecast.as_ref(), &mut self.scratch) {
+            None => View::Pending(session.pending_reason()),
+            Some(schedule) => {
+                let document = schedule.document(self.forecasts.published_slots(&session.target, now));
+                self.published += 1;
+                View::Schedule(Arc::new(Published {
+                    schedule,
+                    document,
+                    sequence: self.published,
+                    forecast,
+                    totals: session.totals.clone(),
+                }))
+            }
+        };
+        if let Some(due) = session.due {
+            self.due.insert((due, id.clone()));
+        }
+        self.board.publish(id, &view);
+        if let Some(publisher) = &self.publisher {
+            publisher.publish(id, &view);
+        }
+    }
+}
+
+/// Moves a session's next evaluation.
+fn requeue(
+    queue: &mut BTreeSet<(Timestamp, ScheduleId)>,
+    id: &ScheduleId,
+    session: &mut Session,
+    due: Timestamp,
+) {
+    if let Some(before) = session.due.replace(due) {
+        queue.remove(&(before, id.clone()));
+    }
+    queue.insert((due, id.clone()));
+}

@@ -1,0 +1,152 @@
+//! The recent evaluation intervals of a schedule, and which of them feedback belongs to.
+//!
+//! An interval is posted once, provisionally. Feedback settles it: the counts of every post that belongs
+//! to it add up, as integers, so that the order of posts does not matter. A window belongs to the
+//! interval that contains its middle.
+
+use std::collections::VecDeque;
+
+use jiff::SignedDuration;
+use ledger::PostingId;
+use models::Timestamp;
+
+/// As many intervals as the ledger keeps open can still be settled.
+const KEPT: usize = 32;
+/// Errors are added up in parts per billion.
+const PER_ONE: f64 = 1e9;
+
+/// The recent intervals, oldest first; the last one is running.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Intervals {
+    recent: VecDeque<Interval>,
+    /// Whether an older interval has been forgotten.
+    forgotten: bool,
+}
+
+/// From one evaluation to the next.
+#[derive(Debug, Clone, PartialEq)]
+struct Interval {
+    start: Timestamp,
+    posting: PostingId,
+    served: Served,
+}
+
+/// Requests and the sum of their errors, exact whatever the order they were added in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Served {
+    requests: u64,
+    error_ppb: u128,
+}
+
+impl Served {
+    /// Adds `requests` at `error` each, in [0, 1].
+    pub(crate) fn add(&mut self, requests: u64, error: f64) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0..=1e9 by range")]
+        let ppb = (error.clamp(0.0, 1.0) * PER_ONE).round() as u128;
+        self.requests = self.requests.saturating_add(requests);
+        self.error_ppb = self.error_ppb.saturating_add(u128::from(requests) * ppb);
+    }
+
+    /// Adds what another count has.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.error_ppb = self.error_ppb.saturating_add(other.error_ppb);
+    }
+
+    /// Requests counted.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Mean error per request, in [0, 1]; none without requests.
+    pub(crate) fn mean_error(&self) -> Option<f64> {
+        (self.requests > 0).then(|| self.error_ppb as f64 / PER_ONE / self.requests as f64)
+    }
+}
+
+impl Intervals {
+    /// Begins an interval that was posted as `posting`.
+    pub(crate) fn begin(&mut self, start: Timestamp, posting: PostingId) {
+        if self.recent.len() == KEPT {
+            self.recent.pop_front();
+            self.forgotten = true;
+        }
+        self.recent.push_back(Interval { start, posting, served: Served::default() });
+    }
+
+    /// The running interval: its posting, and how long it has run at `now`.
+    pub(crate) fn running(&self, now: Timestamp) -> Option<(PostingId, SignedDuration)> {
+        let running = self.recent.back()?;
+        Some((running.posting, now.duration_since(running.start).max(SignedDuration::ZERO)))
+    }
+
+    /// Counts `served` in the interval that contains `middle`. Answers that interval's posting and its
+    /// mean error so far, or nothing where the interval is forgotten or nobody was served.
+    pub(crate) fn count(&mut self, middle: Timestamp, served: Served) -> Option<(PostingId, f64)> {
+        let begun = self.recent.partition_point(|interval| interval.start <= middle);
+        // Before the first interval of its life a schedule had none: that traffic is the first one's.
+        let index = if begun == 0 && !self.forgotten { 0 } else { begun.checked_sub(1)? };
+        let interval = self.recent.get_mut(index)?;
+        interval.served.merge(served);
+        Some((interval.posting, interval.served.mean_error()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{later, seconds};
+    use ledger::{Bounds, CreditLedger};
+
+    fn start() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn intervals(count: u32) -> (Intervals, Vec<PostingId>) {
+        let mut ledger = CreditLedger::new(Bounds::new(-0.5, 0.5).unwrap(), seconds(300.0));
+        let mut intervals = Intervals::default();
+        let ids = (0..count).map(|index| {
+            let at = later(start(), seconds(f64::from(index) * 60.0));
+            let id = ledger.post(at, 0.05, 0.0);
+            intervals.begin(at, id);
+            id
+        });
+        let ids = ids.collect();
+        (intervals, ids)
+    }
+
+    fn served(requests: u64, error: f64) -> Served {
+        let mut served = Served::default();
+        served.add(requests, error);
+        served
+    }
+
+    #[test]
+    fn a_window_belongs_to_the_interval_of_its_middle() {
+        let (mut intervals, ids) = intervals(3);
+        let at = |second| later(start(), seconds(second));
+        assert_eq!(intervals.count(at(59.0), served(10, 0.3)).unwrap().0, ids[0]);
+        assert_eq!(intervals.count(at(60.0), served(10, 0.3)).unwrap().0, ids[1]);
+        assert_eq!(intervals.count(at(900.0), served(10, 0.3)).unwrap().0, ids[2]);
+        assert_eq!(intervals.count(at(-20.0), served(10, 0.3)).unwrap().0, ids[0]);
+        assert_eq!(intervals.count(at(0.0), served(0, 0.0)).unwrap().1, 0.3);
+    }
+
+    #[test]
+    fn posts_of_several_routers_add_up_in_any_order() {
+        let posts = [served(3, 0.15), served(1_000_003, 0.3), served(7, 0.0), served(11, 1.0 / 3.0)];
+        let count = |order: &[usize]| {
+            let (mut intervals, _) = intervals(1);
+            order.iter().fold(None, |_, index| intervals.count(start(), posts[*index]))
+        };
+        assert_eq!(count(&[0, 1, 2, 3]), count(&[3, 1, 0, 2]));
+    }
+
+    #[test]
+    fn forgotten_intervals_count_no_more() {
+        let (mut intervals, ids) = intervals(40);
+        assert_eq!(intervals.count(start(), served(1, 0.1)), None);
+        let oldest = later(start(), seconds(8.0 * 60.0));
+        assert_eq!(intervals.count(oldest, served(1, 0.1)).unwrap().0, ids[8]);
+    }
+}

@@ -1,0 +1,49 @@
+//! Flavours that a configuration removed: routers may report on them for a while.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use models::{FlavourSet, Timestamp};
+
+use crate::time::later;
+
+/// How long a removed flavour still counts.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// Most removed flavours remembered; the oldest go first.
+const MOST: usize = 192;
+
+/// The removed flavours, oldest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Retired(VecDeque<Removed>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Removed {
+    name: Arc<str>,
+    error: f64,
+    at: Timestamp,
+}
+
+impl Retired {
+    /// Remembers what `before` had and `after` has not.
+    pub(crate) fn replace(&mut self, before: &FlavourSet, after: &FlavourSet, now: Timestamp) {
+        self.0.retain(|old| later(old.at, REMEMBERED) > now && after.named(&old.name).is_none());
+        for flavour in before.iter().filter(|flavour| after.named(&flavour.name).is_none()) {
+            self.0.retain(|old| old.name != flavour.name);
+            self.0.push_back(Removed {
+                name: flavour.name.clone(),
+                error: flavour.precision.error(),
+                at: now,
+            });
+        }
+        while self.0.len() > MOST {
+            self.0.pop_front();
+        }
+    }
+
+    /// The error of a flavour removed within the last 24 h.
+    pub(crate) fn error_of(&self, name: &str, now: Timestamp) -> Option<f64> {
+        let old = self.0.iter().find(|old| &*old.name == name)?;
+        (later(old.at, REMEMBERED) > now).then_some(old.error)
+    }
+}

@@ -1,0 +1,200 @@
+//! One schedule's state: configuration, ledger, policy, what was served, the override in force.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use ledger::{Bounds, CreditLedger};
+use models::problem::pointer;
+use models::{CarbonTarget, Config, Feedback, Manual, Overrides, Problems, Setting, Timestamp};
+use policies::throttle::ThrottleSettings;
+use policies::{Menu, Policy};
+use providers::DemandEstimator;
+
+use crate::board::Totals;
+use crate::cadence::Cadence;
+use crate::intervals::{Intervals, Served};
+use crate::retired::Retired;
+use crate::time::{earlier, later, seconds};
+
+/// What a configuration comes to, checked and ready to be put in force.
+pub(crate) struct Setup {
+    pub(crate) overrides: Overrides,
+    pub(crate) config: Config,
+    pub(crate) menu: Option<Menu>,
+    pub(crate) policy: Box<dyn Policy>,
+    pub(crate) bounds: Bounds,
+    pub(crate) target: CarbonTarget,
+    pub(crate) cadence: Cadence,
+    pub(crate) warnings: Vec<Arc<str>>,
+}
+
+/// A manual override in force.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Override {
+    pub(crate) manual: Manual,
+    pub(crate) until: Timestamp,
+    /// Shares by flavour, in the order of the configuration.
+    pub(crate) shares: Vec<f64>,
+}
+
+pub(crate) struct Session {
+    pub(crate) overrides: Overrides,
+    pub(crate) config: Config,
+    pub(crate) generation: u64,
+    pub(crate) warnings: Vec<Arc<str>>,
+    pub(crate) target: CarbonTarget,
+    pub(crate) cadence: Cadence,
+    pub(crate) menu: Option<Menu>,
+    pub(crate) policy: Box<dyn Policy>,
+    pub(crate) ledger: CreditLedger,
+    pub(crate) intervals: Intervals,
+    pub(crate) manual: Option<Override>,
+    pub(crate) totals: Totals,
+    /// When the next evaluation is queued.
+    pub(crate) due: Option<Timestamp>,
+    pub(crate) retired: Retired,
+    pub(crate) served: Served,
+    pub(crate) demand: DemandEstimator,
+}
+
+impl Session {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let window = seconds(setup.config.number(Setting::CreditWindow));
+        let choices = vec![0.0; setup.config.flavours().len()];
+        Self {
+            ledger: CreditLedger::new(setup.bounds, window),
+            overrides: setup.overrides,
+            config: setup.config,
+            generation: 1,
+            warnings: setup.warnings,
+            target: setup.target,
+            cadence: setup.cadence,
+            menu: setup.menu,
+            policy: setup.policy,
+            intervals: Intervals::default(),
+            manual: None,
+            totals: Totals { choices, ..Totals::default() },
+            due: None,
+            retired: Retired::default(),
+            served: Served::default(),
+            demand: DemandEstimator::default(),
+        }
+    }
+
+    /// Puts another configuration in force. Ledger, demand and counts live on; an override survives
+    /// unless it names a flavour that is gone. Answers whether it was ended.
+    pub(crate) fn reconfigure(&mut self, setup: Setup, now: Timestamp) -> bool {
+        let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
+        self.retired.replace(&before, &after, now);
+        self.ledger.reconfigure(setup.bounds, seconds(setup.config.number(Setting::CreditWindow)));
+        let same_policy = self.config.policy() == setup.config.policy();
+        // Counters are per policy and flavour: what goes on under the same name goes on counting.
+        let counted = |name: &str| {
+            let position = before.iter().position(|flavour| &*flavour.name == name);
+            position.and_then(|position| self.totals.choices.get(position).copied())
+        };
+        self.totals.choices = after
+            .iter()
+            .map(|flavour| if same_policy { counted(&flavour.name).unwrap_or(0.0) } else { 0.0 })
+            .collect();
+        if !same_policy {
+            self.policy = setup.policy;
+        }
+        let ended = match &mut self.manual {
+            None => false,
+            Some(overriding) => match overriding.manual.shares(&after) {
+                Ok(shares) => {
+                    overriding.shares = shares;
+                    false
+                }
+                Err(_) => true,
+            },
+        };
+        if ended {
+            self.manual = None;
+        }
+        self.overrides = setup.overrides;
+        self.config = setup.config;
+        self.generation += 1;
+        self.warnings = setup.warnings;
+        self.target = setup.target;
+        self.cadence = setup.cadence;
+        self.menu = setup.menu;
+        ended
+    }
+
+    /// Sets an override from `now` on. Answers when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`]: a weight for a flavour that is unknown or disabled.
+    pub(crate) fn set_manual(&mut self, manual: Manual, now: Timestamp) -> Result<Timestamp, Problems> {
+        let shares = manual.shares(self.config.flavours())?;
+        let ttl = manual.ttl_seconds.map_or(self.cadence.valid_for, seconds);
+        let until = later(now, ttl);
+        self.manual = Some(Override { manual, until, shares });
+        Ok(until)
+    }
+
+    /// Counts what was served. Answers the mean error of this post.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`] with every flavour that was never known and a window that ends in the future;
+    /// nothing is counted then.
+    pub(crate) fn record(&mut self, feedback: &Feedback, now: Timestamp) -> Result<Served, Problems> {
+        let mut problems = Problems::new();
+        let end = feedback.window_end.unwrap_or(now);
+        if end > later(now, CLOCK_SKEW) {
+            problems.push(
+                "/windowEnd",
+                format_args!("{end} is in the future: expected an instant up to now, {now}"),
+            );
+        }
+        let mut served = Served::default();
+        for (name, count) in &feedback.counts {
+            match self.error_of(name, now) {
+                Some(error) => served.add(*count, error),
+                None => problems.push(pointer("/flavour_counts", name), self.unknown_flavour(name)),
+            }
+        }
+        problems.or(())?;
+        let middle = earlier(end, seconds(feedback.window_seconds / 2.0));
+        if let Some((posting, error)) = self.intervals.count(middle, served) {
+            // Too late for the ledger is not an error of whoever reports: the totals below have it.
+            let _ = self.ledger.settle(posting, error);
+        }
+        self.served.merge(served);
+        self.demand.observe(end, feedback.window_seconds, served.requests() as f64);
+        self.totals.requests = self.served.requests();
+        self.totals.mean_error = self.served.mean_error();
+        self.totals.demand = self.demand.rate(now);
+        Ok(served)
+    }
+
+    fn error_of(&self, name: &str, now: Timestamp) -> Option<f64> {
+        let current = self.config.flavours().named(name).map(|flavour| flavour.precision.error());
+        current.or_else(|| self.retired.error_of(name, now))
+    }
+
+    fn unknown_flavour(&self, name: &str) -> String {
+        let known: Vec<&str> = self.config.flavours().iter().map(|flavour| &*flavour.name).collect();
+        format!(
+            "`{}` was not a flavour here within the last 24 h: expected {}",
+            models::json::excerpt(name),
+            known.join(", ")
+        )
+    }
+
+    /// Where throttling begins, is complete, and how far it may go.
+    pub(crate) fn throttle_settings(&self) -> ThrottleSettings {
+        ThrottleSettings {
+            min: self.config.number(Setting::ThrottleMin),
+            floor: self.config.number(Setting::ThrottleIntensityFloor),
+            ceiling: self.config.number(Setting::ThrottleIntensityCeiling),
+        }
+    }
+}
+
+/// How far a router's clock may run ahead of ours.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);

@@ -1,0 +1,161 @@
+//! What forecasts do to schedules.
+
+mod common;
+
+use common::{START, World, at, forecast, secs};
+use engine::MAX_EVALUATIONS_PER_TICK;
+use models::{CarbonTarget, ScheduleId};
+use serde_json::json;
+use std::sync::Arc;
+
+#[test]
+fn a_new_forecast_is_answered_and_the_same_one_is_not() {
+    let mut world = World::new();
+    world.put(json!({}));
+    assert_eq!(world.json()["forecast"], json!({"schedule": []}));
+    assert_eq!(
+        world.json()["warnings"],
+        json!(["no carbon forecast for `national` has arrived yet: decided without one"])
+    );
+    world.now += secs(5);
+    world.observe(&[250.0, 300.0]);
+    assert_eq!(world.engine.next_due(), Some(world.now));
+    world.engine.tick(world.now);
+    let shown = world.json();
+    assert_eq!(shown["forecast"]["now"], 250.0);
+    assert_eq!(shown["forecast"]["next"], 300.0);
+    assert_eq!(shown["forecast"]["schedule"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["warnings"], json!([]));
+    let due = world.engine.next_due();
+    world.observe(&[250.0, 300.0]);
+    assert_eq!(world.engine.next_due(), due);
+    world.observe(&[250.0, 301.0]);
+    assert_eq!(world.engine.next_due(), Some(world.now));
+}
+
+#[test]
+fn a_schedule_is_never_valid_past_its_slot_and_the_next_one_is_ready_before_it_begins() {
+    let mut world = World::new();
+    world.put(json!({"validFor": 600}));
+    world.observe(&[250.0, 300.0, 200.0]);
+    world.pass(secs(1_795));
+    assert_eq!(world.json()["validUntil"], "2026-11-23T15:30:00Z");
+    assert_eq!(world.json()["forecast"]["now"], 250.0);
+    world.pass(secs(3));
+    assert_eq!(world.now, at("2026-11-23T15:29:58Z"));
+    assert_eq!(world.json()["forecast"]["now"], 300.0);
+    assert_eq!(world.json()["validUntil"], "2026-11-23T15:39:58Z");
+}
+
+#[test]
+fn past_its_end_a_forecast_throttles_by_its_last_value() {
+    let mut world = World::new();
+    world.put(json!({"components": {"router": {"maxReplicas": 10}}}));
+    world.observe(&[250.0, 350.0]);
+    world.pass(secs(7_200));
+    let shown = world.json();
+    assert_eq!(shown["forecast"].get("now"), None);
+    assert_eq!(shown["forecast"]["stale"], true);
+    assert_eq!(shown["processing"]["intensityRatio"], 0.0);
+    assert_eq!(shown["processing"]["ceilings"]["router"], 2);
+    assert_eq!(
+        shown["warnings"],
+        json!([
+            "the carbon forecast for `national` ended at 2026-11-23T16:00:00Z: throttled by its last value"
+        ])
+    );
+}
+
+#[test]
+fn schedules_of_one_target_share_their_slots() {
+    let mut world = World::new();
+    let ids: Vec<_> = (0..3).map(|index| ScheduleId::new("load", &format!("s{index}")).unwrap()).collect();
+    for id in &ids {
+        world.engine.configure(id, common::overrides(json!({})), world.now).unwrap();
+    }
+    world.observe(&[100.0; 96]);
+    world.engine.tick(world.now);
+    let slots = |id: &ScheduleId| world.engine.published(id).unwrap().document.parts()[1].as_ptr();
+    assert!(ids.iter().all(|id| slots(id) == slots(&ids[0])));
+}
+
+#[test]
+fn each_target_has_its_own_forecast_and_is_forgotten_with_its_last_schedule() {
+    let mut world = World::new();
+    world.put(json!({"carbonTarget": "region:13", "carbonCacheTTL": 60, "carbonTimeout": 5}));
+    let other = ScheduleId::new("shop", "other").unwrap();
+    let body =
+        common::overrides(json!({"carbonTarget": "region:13", "carbonCacheTTL": 600, "carbonTimeout": 1}));
+    world.engine.configure(&other, body, world.now).unwrap();
+    let region = CarbonTarget::from("region:13");
+    let wanted = world.engine.wanted();
+    assert_eq!((wanted[&region].ttl, wanted[&region].timeout), (secs(60), secs(5)));
+    world.observe(&[500.0]);
+    assert_eq!(world.engine.next_due(), Some(at(START) + secs(48)), "nobody follows the national one");
+    world.engine.observe_forecast(&region, forecast(&[120.0, 130.0]), world.now);
+    assert_eq!(world.engine.tick(world.now).evaluated, 2);
+    assert_eq!(world.json()["forecast"]["now"], 120.0);
+    world.put(json!({}));
+    world.engine.remove(&other).unwrap();
+    world.put(json!({"carbonTarget": "region:13"}));
+    assert_eq!(world.json()["forecast"], json!({"schedule": []}));
+}
+
+#[test]
+fn a_tick_is_bounded_and_says_that_more_is_due() {
+    let mut world = World::new();
+    let count = MAX_EVALUATIONS_PER_TICK * 2 + 10;
+    for index in 0..count {
+        let id = ScheduleId::new("load", &format!("s{index}")).unwrap();
+        world.engine.configure(&id, common::overrides(json!({})), world.now).unwrap();
+    }
+    world.now += secs(48);
+    let mut evaluated = Vec::new();
+    loop {
+        let tick = world.engine.tick(world.now);
+        evaluated.push(tick.evaluated);
+        if tick.next_due.unwrap() > world.now {
+            break;
+        }
+    }
+    assert_eq!(evaluated, [MAX_EVALUATIONS_PER_TICK, MAX_EVALUATIONS_PER_TICK, 10]);
+}
+
+#[test]
+fn a_clock_set_back_stops_nothing() {
+    let mut world = World::new();
+    world.put(json!({}));
+    world.pass(secs(120));
+    world.now = at("2026-11-23T12:00:00Z");
+    assert_eq!(world.engine.tick(world.now).evaluated, 1);
+    assert_eq!(world.json()["validUntil"], "2026-11-23T12:01:00Z");
+    world.pass(secs(60));
+    assert_eq!(world.json()["evaluatedAt"], "2026-11-23T12:00:48Z");
+}
+
+#[test]
+fn a_publisher_sees_every_view_and_every_end() {
+    use engine::{Engine, EngineOptions, Publisher, View};
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<String>>);
+    impl Publisher for Seen {
+        fn publish(&self, id: &ScheduleId, view: &View) {
+            let sequence = view.published().map_or(0, |published| published.sequence);
+            self.0.lock().unwrap().push(format!("{id} {sequence}"));
+        }
+        fn withdraw(&self, id: &ScheduleId) {
+            self.0.lock().unwrap().push(format!("{id} gone"));
+        }
+    }
+
+    let seen = Arc::new(Seen::default());
+    let mut world = World::new();
+    world.engine =
+        Engine::new(EngineOptions::default(), policies::Registry::builtin()).with_publisher(seen.clone());
+    world.put(json!({}));
+    world.put(json!({"targetError": 0.1}));
+    world.engine.remove(&world.id).unwrap();
+    assert_eq!(*seen.0.lock().unwrap(), ["shop/search 1", "shop/search 2", "shop/search gone"]);
+}

@@ -1,0 +1,67 @@
+//! What a policy decided, and why.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use crate::{Menu, Reason};
+
+/// A decision. Its buffers are reused: deciding again into the same value allocates nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// One share of traffic per entry of the menu, in its order: in [0, 1], summing to 1.
+    pub shares: Vec<f64>,
+    /// Mean precision of the shares, in (0, 1].
+    pub avg_precision: f64,
+    /// The share of the credit being spent, in [0, 1], where the policy spends credit.
+    pub allowance: Option<f64>,
+    /// Figures behind the decision, by name; finite.
+    pub diagnostics: Vec<(Cow<'static, str>, f64)>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Decision {
+    /// Forgets the last decision: every share 0, nothing said.
+    pub fn begin(&mut self, menu: &Menu) {
+        self.shares.clear();
+        self.shares.resize(menu.entries().len(), 0.0);
+        self.avg_precision = 0.0;
+        self.allowance = None;
+        self.diagnostics.clear();
+        self.reason = Reason::Unsaid;
+    }
+
+    /// Makes the shares sum to 1 and sets the mean precision they plan.
+    ///
+    /// Total, so that any policy's numbers can be published: a share that is negative or not finite counts
+    /// as 0, a missing one too, one too many is dropped, and where all are 0 the best flavour takes all.
+    pub fn finish(&mut self, menu: &Menu) {
+        let entries = menu.entries();
+        self.shares.resize(entries.len(), 0.0);
+        for share in &mut self.shares {
+            // Far above any weight that means something, and 64 of them still have a finite sum.
+            *share = if share.is_finite() { share.clamp(0.0, 1e300) } else { 0.0 };
+        }
+        let total: f64 = sum(self.shares.iter().copied());
+        if total > 0.0 {
+            self.shares.iter_mut().for_each(|share| *share /= total);
+        } else {
+            self.shares[0] = 1.0;
+        }
+        let precisions = self.shares.iter().zip(entries).map(|(share, entry)| share * entry.precision);
+        self.avg_precision = sum(precisions);
+    }
+
+    /// Notes a figure behind the decision; one that is not finite is left out.
+    pub fn note(&mut self, name: impl Into<Cow<'static, str>>, value: f64) {
+        if value.is_finite() {
+            self.diagnostics.push((name.into(), value));
+        }
+    }
+}
+
+/// Left to right from 0: the order in which the origin adds, on which the last bits depend. (An iterator's
+/// own sum starts at -0.)
+pub(crate) fn sum(terms: impl Iterator<Item = f64>) -> f64 {
+    terms.fold(0.0, |sum, term| sum + term)
+}

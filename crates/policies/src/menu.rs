@@ -1,0 +1,118 @@
+//! The flavours a policy chooses from.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use models::{Flavour, FlavourSet};
+
+use crate::Hull;
+
+/// The enabled flavours, the most precise first; of equally precise ones, the first in the set. Entry 0 is
+/// the baseline, and there always is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Menu {
+    entries: Vec<Entry>,
+    energy_basis: EnergyBasis,
+    hull: Hull,
+}
+
+/// One flavour that may receive traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where it stands in the flavour set.
+    pub position: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its precision, in (0, 1].
+    pub precision: f64,
+    /// `1 - precision`, in [0, 1).
+    pub error: f64,
+    /// Its carbon figure as it was given, >= 0; 0 where it was not.
+    pub carbon: f64,
+    /// Its energy per request, >= 0, on the menu's [`EnergyBasis`].
+    pub energy: f64,
+}
+
+/// What the energies of a menu are: all of one kind, so that they compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnergyBasis {
+    /// Wh per request: every flavour says `energyWh`.
+    WattHours,
+    /// Relative energy per request: every flavour says `carbonIntensity`, above 0.
+    Relative,
+    /// The precision itself, for want of anything better.
+    Precision,
+}
+
+impl EnergyBasis {
+    fn of(set: &FlavourSet) -> Self {
+        if set.enabled().all(|flavour| flavour.energy_wh.is_some()) {
+            Self::WattHours
+        } else if set.enabled().all(|flavour| flavour.carbon_intensity.is_some_and(|carbon| carbon > 0.0)) {
+            Self::Relative
+        } else {
+            Self::Precision
+        }
+    }
+
+    fn energy(self, flavour: &Flavour) -> f64 {
+        let said = match self {
+            Self::WattHours => flavour.energy_wh,
+            Self::Relative => flavour.carbon_intensity,
+            Self::Precision => None,
+        };
+        said.unwrap_or(flavour.precision.get())
+    }
+}
+
+impl Menu {
+    /// The menu of a set of flavours; none where every one is disabled.
+    pub fn new(set: &FlavourSet) -> Option<Self> {
+        let energy_basis = EnergyBasis::of(set);
+        let enabled = set.iter().enumerate().filter(|(_, flavour)| flavour.enabled);
+        let mut entries: Vec<_> = enabled
+            .map(|(position, flavour)| Entry {
+                position,
+                name: Arc::clone(&flavour.name),
+                precision: flavour.precision.get(),
+                error: flavour.precision.error(),
+                carbon: flavour.carbon_intensity.unwrap_or(0.0),
+                energy: energy_basis.energy(flavour),
+            })
+            .collect();
+        // Stable, and precisions are finite.
+        entries.sort_by(|one, two| two.precision.total_cmp(&one.precision));
+        let hull = Hull::new(entries.iter().map(|entry| (entry.error, entry.energy)))?;
+        Some(Self { entries, energy_basis, hull })
+    }
+
+    /// The flavours, the most precise first; never empty.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The most precise flavour.
+    pub fn baseline(&self) -> &Entry {
+        // There is one: no menu is made without.
+        &self.entries[0]
+    }
+
+    /// What the energies are.
+    pub fn energy_basis(&self) -> EnergyBasis {
+        self.energy_basis
+    }
+
+    /// The cheapest energy at each mean error, by mixtures of these flavours; points are entries.
+    pub fn hull(&self) -> &Hull {
+        &self.hull
+    }
+
+    /// What an operator should know about these flavours.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let guessed = self.energy_basis == EnergyBasis::Precision && self.entries.len() > 1;
+        let warning = "energy per request is taken to be proportional to precision: expected energyWh, or \
+                       carbonIntensity above 0, for every enabled flavour";
+        guessed.then(|| warning.into()).into_iter()
+    }
+}

@@ -1,0 +1,52 @@
+//! A constant: for places without a forecast, and for trying things out.
+
+use models::{CarbonIntensity, CarbonTarget, Forecast, Slot, Timestamp};
+
+use crate::adapter::{Adapter, BadAnswer, NotUnderstood, Plan};
+use crate::half_hour::{self, HALF_HOUR};
+
+const NAME: &str = "static";
+/// Half-hours of 48 h.
+const SLOTS: usize = 96;
+
+/// The same carbon intensity for the half-hour that holds `now` and the rest of 48 h, for every target;
+/// published as `static`. Nothing is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fixed {
+    intensity: CarbonIntensity,
+}
+
+impl Fixed {
+    /// `intensity` always, gCO2eq/kWh.
+    pub const fn new(intensity: CarbonIntensity) -> Self {
+        Self { intensity }
+    }
+
+    fn forecast(self, now: Timestamp) -> Result<Forecast, models::forecast::EmptyForecast> {
+        let start = half_hour::start(now);
+        let starts = core::iter::successors(Some(start), |from| Some(half_hour::later(*from, HALF_HOUR)));
+        let slots = starts.map(|from| Slot::new(from, half_hour::later(from, HALF_HOUR), self.intensity));
+        Forecast::new(NAME, Some(now), now, slots.take(SLOTS).collect())
+    }
+}
+
+impl Adapter for Fixed {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn plan(&self, target: &CarbonTarget, now: Timestamp) -> Result<Plan, NotUnderstood> {
+        // Empty only where no half-hour is left before the end of time.
+        self.forecast(now).map(Plan::Known).map_err(|_| NotUnderstood {
+            target: models::json::excerpt(target.as_str()),
+            provider: NAME.to_owned(),
+            expected: "a time before the last half-hour there is",
+        })
+    }
+
+    fn parse(&self, _: &CarbonTarget, _: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
+        self.forecast(now).map_err(|_| BadAnswer::Empty {
+            provider: NAME.to_owned(),
+        })
+    }
+}

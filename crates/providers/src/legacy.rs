@@ -1,0 +1,88 @@
+//! The `/forecast` endpoint of earlier installations: two numbers, for now and for next.
+
+use models::{CarbonIntensity, CarbonTarget, Forecast, Slot, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::adapter::{Adapter, BadAnswer, NotUnderstood, Plan, Request};
+use crate::half_hour::{self, HALF_HOUR};
+use crate::neso;
+use crate::uk::{Place, trimmed};
+
+const NAME: &str = "legacy-forecast";
+/// The members that hold the intensity of this half-hour and of the next.
+const MEMBERS: [[&str; 2]; 2] = [["current", "next"], ["intensity_now", "intensity_next"]];
+
+/// Forecasts of a service that answers `{"current": .., "next": ..}` or
+/// `{"intensity_now": .., "intensity_next": ..}`, published as `legacy-forecast`.
+///
+/// The values, gCO2eq/kWh in [0, 10 000], are numbers or strings that hold numbers; null, missing or out of
+/// range is a gap. They become the half-hour that holds the receipt and the one after it. Every target is
+/// understood, since the endpoint takes none. The UK Carbon Intensity API's national list is read too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegacyForecast {
+    base: String,
+}
+
+impl LegacyForecast {
+    /// The service whose endpoint is `{base_url}/forecast`; an absolute http or https URL.
+    pub fn new(base_url: impl Into<String>) -> Self {
+        Self {
+            base: trimmed(&base_url.into()),
+        }
+    }
+}
+
+impl Adapter for LegacyForecast {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn plan(&self, _: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
+        let url = format!("{}/forecast", self.base);
+        Ok(Plan::Ask(Request {
+            url,
+            headers: vec![("Accept", "application/json".to_owned())],
+        }))
+    }
+
+    fn parse(&self, _: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
+        let document = neso::document(NAME, body)?;
+        if document.contains_key("data") {
+            return neso::forecast(NAME, &document, &Place::National, now);
+        }
+        two_slots(&document, now)
+    }
+}
+
+fn two_slots(document: &Map<String, Value>, now: Timestamp) -> Result<Forecast, BadAnswer> {
+    let broken = |problem| BadAnswer::NotTheFormat {
+        provider: NAME.to_owned(),
+        problem,
+    };
+    let present = |members: &&[&str; 2]| members.iter().any(|member| document.contains_key(*member));
+    let Some(members) = MEMBERS.iter().find(present) else {
+        return Err(broken(
+            "it has neither `current` and `next`, nor `intensity_now` and `intensity_next`, nor `data`"
+                .to_owned(),
+        ));
+    };
+    let start = half_hour::start(now);
+    let middle = half_hour::later(start, HALF_HOUR);
+    let bounds = [(start, middle), (middle, half_hour::later(middle, HALF_HOUR))];
+    let read = members.map(|member| neso::grams(document, member));
+    let slot = |(&(from, to), grams): (&(Timestamp, Timestamp), &Result<Option<CarbonIntensity>, String>)| {
+        grams
+            .as_ref()
+            .ok()
+            .copied()
+            .flatten()
+            .map(|grams| Slot::new(from, to, grams))
+    };
+    let slots = bounds.iter().zip(&read).filter_map(slot).collect();
+    Forecast::new(NAME, None, now, slots).map_err(|_| match read.into_iter().find_map(Result::err) {
+        Some(problem) => broken(format!("/{problem}")),
+        None => BadAnswer::Empty {
+            provider: NAME.to_owned(),
+        },
+    })
+}

@@ -1,0 +1,306 @@
+//! What to refresh, and when: one upstream call per lifetime, however many schedules share the forecast.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use models::{CarbonTarget, Forecast, Timestamp};
+
+use crate::adapter::Adapter;
+use crate::half_hour::later;
+use crate::job::{Job, RefreshError};
+
+/// Pause after the first failure; it doubles with each further one.
+pub const FIRST_BACKOFF: SignedDuration = SignedDuration::from_secs(1);
+/// Longest pause after a failure; the lifetime of a forecast where that is shorter.
+pub const MAX_BACKOFF: SignedDuration = SignedDuration::from_mins(5);
+/// Shortest lifetime of a forecast: a shorter one is taken as this.
+pub const MIN_TTL: SignedDuration = SignedDuration::from_secs(1);
+/// Longest lifetime of a forecast: a longer one is taken as this.
+pub const MAX_TTL: SignedDuration = SignedDuration::from_hours(24);
+
+/// A clock that steps back by more than this moves what is due along; less is left to pass.
+const BACKWARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
+
+/// The refresh state of all targets: sans-I/O, so whoever owns the threads asks it what is due, lets a
+/// [`Job`] run, and tells it the outcome.
+///
+/// Per target at most one job is in flight. After a success the target is due again when its lifetime has
+/// passed; after a failure the last good forecast stays and the target is due after 1 s, 2 s, 4 s .. up to
+/// the smaller of its lifetime and 5 min, each up to a fifth later by a jitter that the seed decides. Where
+/// an upstream answer says `Retry-After`, that is waited for, 5 min at most; where no provider understands
+/// the target, the longest pause at once.
+///
+/// `now` should not run backwards, but may: what is due moves along, and nothing is lost.
+#[derive(Debug)]
+pub struct Refresher {
+    chain: Arc<[Arc<dyn Adapter>]>,
+    seed: u64,
+    entries: BTreeMap<CarbonTarget, Entry>,
+    /// Every wanted target that is not in flight, by when it is due.
+    due: BTreeSet<(Timestamp, CarbonTarget)>,
+    /// Jobs taken and not finished, those of forgotten targets too: a target that comes back waits for them.
+    in_flight: BTreeSet<CarbonTarget>,
+    newest_now: Timestamp,
+}
+
+/// How one target is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// How long a forecast lives; held within [`MIN_TTL`] and [`MAX_TTL`].
+    pub ttl: SignedDuration,
+    /// Patience with one request.
+    pub timeout: SignedDuration,
+}
+
+/// How the refreshing of one target stands.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Status {
+    /// The last good forecast, kept over failures.
+    pub latest: Option<Arc<Forecast>>,
+    /// Failures since the last success.
+    pub failures: u32,
+    /// What the last of those failures was.
+    pub last_error: Option<String>,
+    /// When a refresh last succeeded.
+    pub last_success: Option<Timestamp>,
+    /// When it is to be refreshed next; `None` while it is in flight.
+    pub due: Option<Timestamp>,
+}
+
+impl Status {
+    /// How old the last good forecast is, never negative; `None` without one.
+    pub fn age(&self, now: Timestamp) -> Option<SignedDuration> {
+        let forecast = self.latest.as_ref()?;
+        Some(
+            now.duration_since(forecast.retrieved_at)
+                .max(SignedDuration::ZERO),
+        )
+    }
+
+    /// Whether a job for it is running.
+    pub fn is_in_flight(&self) -> bool {
+        self.due.is_none()
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    wanted: Wanted,
+    /// When the last job ended, or the target was first wanted; pauses count from here.
+    since: Timestamp,
+    /// The pause is at least this long: what upstream asked for.
+    at_least: SignedDuration,
+    /// No provider understood the target.
+    hopeless: bool,
+    /// No job has ended yet.
+    fresh: bool,
+    status: Status,
+}
+
+impl Refresher {
+    /// Nothing wanted yet. The providers of `chain` are asked in order for every target; `seed` decides the
+    /// jitter.
+    pub fn new(chain: Vec<Arc<dyn Adapter>>, seed: u64) -> Self {
+        Self {
+            chain: chain.into(),
+            seed,
+            entries: BTreeMap::new(),
+            due: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
+            newest_now: Timestamp::MIN,
+        }
+    }
+
+    /// Replaces the set of wanted targets: new ones are due at once, those no longer wanted are forgotten
+    /// with their forecasts, and a changed lifetime counts from the last refresh.
+    pub fn want(&mut self, wanted: &BTreeMap<CarbonTarget, Wanted>, now: Timestamp) {
+        self.notice(now);
+        let due = &mut self.due;
+        self.entries.retain(|target, entry| {
+            let stays = wanted.contains_key(target);
+            if let Some(at) = entry.status.due.filter(|_| !stays) {
+                due.remove(&(at, target.clone()));
+            }
+            stays
+        });
+        for (target, wanted) in wanted {
+            let wanted = Wanted {
+                ttl: wanted.ttl.clamp(MIN_TTL, MAX_TTL),
+                ..*wanted
+            };
+            match self.entries.get_mut(target) {
+                Some(entry) if entry.wanted == wanted => {}
+                Some(entry) => {
+                    entry.wanted = wanted;
+                    self.schedule(target);
+                }
+                None => {
+                    self.entries.insert(target.clone(), Entry::new(wanted, now));
+                    self.schedule(target);
+                }
+            }
+        }
+    }
+
+    /// The next job that is due at `now`, marked as in flight; `None` if there is none.
+    pub fn take_due(&mut self, now: Timestamp) -> Option<Job> {
+        self.notice(now);
+        let (at, _) = self.due.first()?;
+        if *at > now {
+            return None;
+        }
+        let (_, target) = self.due.pop_first()?;
+        let entry = self.entries.get_mut(&target)?;
+        entry.status.due = None;
+        let timeout = entry.wanted.timeout;
+        self.in_flight.insert(target.clone());
+        Some(Job {
+            target,
+            timeout,
+            chain: Arc::clone(&self.chain),
+        })
+    }
+
+    /// When [`Refresher::take_due`] will have something next; `None` while nothing is waiting.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the outcome of a job: the new forecast to be passed on, if there is one.
+    ///
+    /// The outcome for a target that was forgotten meanwhile, or that has no job in flight, is dropped.
+    pub fn finish(
+        &mut self,
+        target: &CarbonTarget,
+        outcome: Result<Forecast, RefreshError>,
+        now: Timestamp,
+    ) -> Option<Arc<Forecast>> {
+        self.notice(now);
+        if !self.in_flight.remove(target) {
+            return None;
+        }
+        let entry = self.entries.get_mut(target)?;
+        let forecast = entry.take(outcome, now);
+        self.schedule(target);
+        forecast
+    }
+
+    /// How a target stands; `None` if it is not wanted.
+    pub fn status(&self, target: &CarbonTarget) -> Option<&Status> {
+        self.entries.get(target).map(|entry| &entry.status)
+    }
+
+    /// How every wanted target stands, in order of targets.
+    pub fn statuses(&self) -> impl Iterator<Item = (&CarbonTarget, &Status)> {
+        self.entries.iter().map(|(target, entry)| (target, &entry.status))
+    }
+
+    /// Puts the target where its entry says it is due, unless it is in flight.
+    fn schedule(&mut self, target: &CarbonTarget) {
+        let Some(entry) = self.entries.get_mut(target) else {
+            return;
+        };
+        if let Some(before) = entry.status.due.take() {
+            self.due.remove(&(before, target.clone()));
+        }
+        if !self.in_flight.contains(target) {
+            let at = later(entry.since, entry.pause(self.seed, target));
+            entry.status.due = Some(at);
+            self.due.insert((at, target.clone()));
+        }
+    }
+
+    /// Pulls what is due along with a clock that was set back, so that nothing waits for the old time.
+    fn notice(&mut self, now: Timestamp) {
+        if now.duration_since(self.newest_now) >= -BACKWARD_TOLERANCE {
+            self.newest_now = self.newest_now.max(now);
+            return;
+        }
+        self.newest_now = now;
+        let ahead: Vec<CarbonTarget> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.since > now)
+            .map(|(target, _)| target.clone())
+            .collect();
+        for target in ahead {
+            if let Some(entry) = self.entries.get_mut(&target) {
+                entry.since = now;
+            }
+            self.schedule(&target);
+        }
+    }
+}
+
+impl Entry {
+    fn new(wanted: Wanted, now: Timestamp) -> Self {
+        let status = Status::default();
+        Self {
+            wanted,
+            since: now,
+            at_least: SignedDuration::ZERO,
+            hopeless: false,
+            fresh: true,
+            status,
+        }
+    }
+
+    fn take(&mut self, outcome: Result<Forecast, RefreshError>, now: Timestamp) -> Option<Arc<Forecast>> {
+        self.since = now;
+        self.fresh = false;
+        match outcome {
+            Ok(forecast) => {
+                let forecast = Arc::new(forecast);
+                self.at_least = SignedDuration::ZERO;
+                self.hopeless = false;
+                self.status.latest = Some(Arc::clone(&forecast));
+                self.status.failures = 0;
+                self.status.last_error = None;
+                self.status.last_success = Some(now);
+                Some(forecast)
+            }
+            Err(error) => {
+                self.at_least = error
+                    .retry_after()
+                    .unwrap_or_default()
+                    .clamp(SignedDuration::ZERO, MAX_BACKOFF);
+                self.hopeless = error.is_not_understood();
+                self.status.failures = self.status.failures.saturating_add(1);
+                self.status.last_error = Some(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// How long after `since` the next refresh is due.
+    fn pause(&self, seed: u64, target: &CarbonTarget) -> SignedDuration {
+        let cap = self.wanted.ttl.min(MAX_BACKOFF);
+        let pause = match self.status.failures {
+            0 if self.fresh => SignedDuration::ZERO,
+            0 => self.wanted.ttl,
+            _ if self.hopeless => cap,
+            failures => {
+                // Room for the jitter below the cap, so that it spreads retries there too.
+                let doubled = FIRST_BACKOFF * (1 << (failures - 1).min(9));
+                let step = doubled.min(cap * 5 / 6);
+                step + step * jitter(seed, target, failures) / 5_000
+            }
+        };
+        pause.max(self.at_least)
+    }
+}
+
+/// A number in 0..1000 that only the arguments decide: no stream, so one target's failures leave the pauses
+/// of another as they are.
+fn jitter(seed: u64, target: &CarbonTarget, failures: u32) -> i32 {
+    // FNV-1a over the name, finished with the mixer of SplitMix64.
+    let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
+    for byte in target.as_str().bytes().chain(failures.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^= hash >> 31;
+    i32::try_from(hash % 1_000).unwrap_or_default()
+}
