@@ -43,7 +43,8 @@ struct Entry {
 /// Postings close in time. It leaves whole, when its newest posting leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Bucket {
-    oldest: Timestamp,
+    /// From here on the next bucket begins.
+    until: Timestamp,
     newest: Timestamp,
     total: Total,
 }
@@ -116,14 +117,14 @@ impl History {
     /// The same, and how many postings those are, from whatever was stored: nothing is taken on trust,
     /// and nothing is precomputed.
     pub(crate) fn recount(&self, now: Timestamp, window: SignedDuration) -> (f64, u64) {
-        let now = now.max(self.latest);
+        let cutoff = Cutoff::new(now.max(self.latest), window);
         let mut total = Total::default();
-        let buckets = self.buckets.iter().filter(|bucket| !has_left(bucket.newest, now, window));
+        let buckets = self.buckets.iter().filter(|bucket| !cutoff.excludes(bucket.newest));
         buckets.for_each(|bucket| total.include(bucket.total));
-        let exact = self.exact.iter().filter(|entry| !has_left(entry.at, now, window));
-        exact.for_each(|entry| total.add(entry.delta));
-        let open = self.counted().filter(|posting| !has_left(posting.at, now, window));
-        open.for_each(|posting| total.add(posting.delta()));
+        let exact = self.exact.iter().filter(|entry| !cutoff.excludes(entry.at));
+        exact.for_each(|entry| total.include(Total::of(entry.delta)));
+        let open = self.counted().filter(|posting| !cutoff.excludes(posting.at));
+        open.for_each(|posting| total.include(Total::of(posting.delta())));
         (total.mean(), total.count)
     }
 
@@ -134,18 +135,16 @@ impl History {
 
     /// Lets go of what a new window leaves out. What an earlier one left out does not come back.
     pub(crate) fn expire(&mut self, window: SignedDuration) {
-        let now = self.latest;
-        while let Some(bucket) = self.buckets.front().filter(|bucket| has_left(bucket.newest, now, window)) {
+        let cutoff = Cutoff::new(self.latest, window);
+        while let Some(bucket) = self.buckets.front().filter(|bucket| cutoff.excludes(bucket.newest)) {
             self.total.subtract(bucket.total);
             self.buckets.pop_front();
         }
-        while let Some(entry) = self.exact.front().filter(|entry| has_left(entry.at, now, window)) {
+        while let Some(entry) = self.exact.front().filter(|entry| cutoff.excludes(entry.at)) {
             self.total.remove(entry.delta);
             self.exact.pop_front();
         }
-        while let Some(posting) =
-            self.open.get(self.expired).filter(|posting| has_left(posting.at, now, window))
-        {
+        while let Some(posting) = self.open.get(self.expired).filter(|posting| cutoff.excludes(posting.at)) {
             self.total.remove(posting.delta());
             self.expired += 1;
         }
@@ -170,13 +169,7 @@ impl History {
     }
 
     fn bucket(&mut self, entry: Entry, window: SignedDuration) {
-        // So wide that buckets which begin within the window are one fewer than allowed: the first may
-        // have begun before it.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "255")]
-        let width = window / (MAX_BUCKETS - 1) as i32;
-        if let Some(last) = self.buckets.back_mut()
-            && entry.at.duration_since(last.oldest) < width
-        {
+        if let Some(last) = self.buckets.back_mut().filter(|last| entry.at < last.until) {
             last.newest = entry.at;
             last.total.add(entry.delta);
             return;
@@ -185,12 +178,15 @@ impl History {
         if self.buckets.len() == MAX_BUCKETS
             && let (Some(first), Some(second)) = (self.buckets.pop_front(), self.buckets.front_mut())
         {
-            second.oldest = first.oldest;
             second.total.include(first.total);
         }
-        let mut total = Total::default();
-        total.add(entry.delta);
-        self.buckets.push_back(Bucket { oldest: entry.at, newest: entry.at, total });
+        // So wide that buckets which begin within the window are one fewer than allowed: the first may
+        // have begun before it.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "255")]
+        let width = window / (MAX_BUCKETS - 1) as i32;
+        let until = entry.at.checked_add(width).unwrap_or(Timestamp::MAX);
+        let total = Total::of(entry.delta);
+        self.buckets.push_back(Bucket { until, newest: entry.at, total });
     }
 
     fn index_of(&self, id: PostingId) -> Result<usize, TooLate> {
@@ -204,15 +200,15 @@ impl History {
 
     /// The total at an instant at or after the latest posting, less what has left by then.
     fn total_at(&self, now: Timestamp, window: SignedDuration) -> Total {
-        let now = now.max(self.latest);
+        let cutoff = Cutoff::new(now.max(self.latest), window);
         let mut total = self.total;
-        for bucket in self.buckets.iter().take_while(|bucket| has_left(bucket.newest, now, window)) {
+        for bucket in self.buckets.iter().take_while(|bucket| cutoff.excludes(bucket.newest)) {
             total.subtract(bucket.total);
         }
-        for entry in self.exact.iter().take_while(|entry| has_left(entry.at, now, window)) {
+        for entry in self.exact.iter().take_while(|entry| cutoff.excludes(entry.at)) {
             total.remove(entry.delta);
         }
-        for posting in self.counted().take_while(|posting| has_left(posting.at, now, window)) {
+        for posting in self.counted().take_while(|posting| cutoff.excludes(posting.at)) {
             total.remove(posting.delta());
         }
         total
@@ -230,10 +226,10 @@ impl History {
             && self.expired <= self.open.len()
             && self.exact.len() + self.open.len() - self.expired <= MAX_EXACT
             && (self.open.len() as u64..=MOST_POSTINGS).contains(&self.next_id);
-        let spans = self.buckets.iter().flat_map(|bucket| [bucket.oldest, bucket.newest]);
+        let buckets = self.buckets.iter().map(|bucket| bucket.newest);
         let exact = self.exact.iter().map(|entry| entry.at);
         let open = self.open.iter().map(|posting| posting.at);
-        let in_order = spans.chain(exact).chain(open).chain([self.latest]).is_sorted();
+        let in_order = buckets.chain(exact).chain(open).chain([self.latest]).is_sorted();
         let figures = self.buckets.iter().all(|bucket| bucket.total.is_sound())
             && self.exact.iter().all(|entry| entry.delta.abs() <= 1.0)
             && self.open.iter().all(Posting::is_sound);
@@ -249,22 +245,39 @@ impl History {
     }
 }
 
-/// Whether an instant is outside of `(now - window, now]`, on its early side.
-fn has_left(at: Timestamp, now: Timestamp, window: SignedDuration) -> bool {
-    now.duration_since(at) >= window
+/// The end of what `(now - window, now]` leaves out, since the epoch: durations need not be instants, so
+/// the difference always exists.
+#[derive(Clone, Copy)]
+struct Cutoff(SignedDuration);
+
+impl Cutoff {
+    fn new(now: Timestamp, window: SignedDuration) -> Self {
+        Self(now.as_duration().saturating_sub(window))
+    }
+
+    /// Whether an instant at or before `now` has left the window.
+    fn excludes(self, at: Timestamp) -> bool {
+        at.as_duration() <= self.0
+    }
 }
 
 impl Total {
+    fn of(delta: f64) -> Self {
+        Self { count: 1, sum: units(delta) }
+    }
+
     fn add(&mut self, delta: f64) {
-        self.include(Self { count: 1, sum: units(delta) });
+        self.count += 1;
+        self.sum += units(delta);
     }
 
     fn remove(&mut self, delta: f64) {
-        self.subtract(Self { count: 1, sum: units(delta) });
+        self.count -= 1;
+        self.sum -= units(delta);
     }
 
+    /// Saturates, on figures from an edited store only.
     fn include(&mut self, other: Self) {
-        // Saturates on figures from an edited store only.
         self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.saturating_add(other.sum);
     }

@@ -193,7 +193,9 @@ impl ParsedOverrides {
                     _ => self.overrides.flavours = Some(flavours),
                 },
                 Err(wrong) => {
-                    wrong.iter().for_each(|field| problems.push(field.pointer.clone(), &field.problem))
+                    for field in &wrong {
+                        problems.push(field.pointer.clone(), &field.problem);
+                    }
                 }
             }
         }

@@ -38,8 +38,11 @@ impl Manual {
         let mut manual = Self { weights: Vec::new(), pointers: Vec::new(), ttl_seconds: None, reason: None };
         let stands = |key: &str| body.get(key).filter(|value| !value.is_null());
         let mut read = "flavourWeights";
-        if let Some(value) = stands(read) {
-            manual.weight_map(value, &mut problems);
+        if let Some((key, value)) =
+            ["flavourWeights", "weightsPerMille"].into_iter().find_map(|key| Some((key, stands(key)?)))
+        {
+            read = key;
+            manual.weight_map(key, value, &mut problems);
         } else if let Some((key, name, value)) =
             [("flavours", "name"), ("strategies", "name"), ("flavourRules", "flavourName")]
                 .into_iter()
@@ -50,7 +53,7 @@ impl Manual {
         } else {
             problems.push(
                 "/flavourWeights",
-                "missing: expected an object of weights by flavour (or a list flavours, strategies or flavourRules)",
+                "missing: expected an object of weights by flavour (or weightsPerMille, or a list flavours, strategies or flavourRules)",
             );
         }
         if problems.is_empty() && manual.weights.iter().all(|(_, weight)| *weight == 0.0) {
@@ -105,9 +108,9 @@ impl Manual {
         self.shares(flavours).is_err()
     }
 
-    fn weight_map(&mut self, value: &Value, problems: &mut Problems) {
-        let base = "/flavourWeights";
-        let Some(object) = json::object(value, base, problems) else {
+    fn weight_map(&mut self, key: &str, value: &Value, problems: &mut Problems) {
+        let base = pointer("", key);
+        let Some(object) = json::object(value, &base, problems) else {
             return;
         };
         if object.len() > MAX_FLAVOURS {
@@ -115,7 +118,7 @@ impl Manual {
             return;
         }
         for (name, value) in json::present(object) {
-            self.weight(name, value, pointer(base, name), problems);
+            self.weight(name, value, pointer(&base, name), problems);
         }
     }
 

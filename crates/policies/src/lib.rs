@@ -43,6 +43,7 @@ mod forecast_aware;
 pub mod hull;
 mod menu;
 mod p100;
+pub mod planner;
 mod policy;
 mod precision_tier;
 mod random;

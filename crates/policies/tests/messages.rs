@@ -19,7 +19,7 @@ fn reasons_of_spending_credit() {
     };
     assert_snapshot!(say(0.2, 0.5), @"spending 40 % of the credit: 0.2 of 0.5 banked");
     assert_snapshot!(say(0.1 + 0.2, 0.5), @"spending 60 % of the credit: 0.3 of 0.5 banked");
-    assert_snapshot!(say(0.0123456, 0.5), @"spending 2.5 % of the credit: 0.0123 of 0.5 banked");
+    assert_snapshot!(say(0.01234, 0.5), @"spending 2.5 % of the credit: 0.0123 of 0.5 banked");
     assert_snapshot!(say(0.0001, 0.5), @"spending less than 0.1 % of the credit: 1.00e-4 of 0.5 banked");
     assert_snapshot!(say(0.5, 0.5), @"spending 100 % of the credit: 0.5 of 0.5 banked");
     assert_snapshot!(say(1e12, 3e12), @"spending 33.3 % of the credit: 1.00e12 of 3.00e12 banked");

@@ -30,6 +30,7 @@ fn each_of_the_schedules_weight_lists_will_do() {
     for given in [
         r#"{"flavourWeights": {"a": 10, "b": 90}}"#,
         r#"{"flavourWeights": {"b": "0.9", "a": "0.1", "c": null}}"#,
+        r#"{"weightsPerMille": {"a": 100, "b": 900}}"#,
         r#"{"flavours": [{"name": "b", "weight": 90}, {"name": "a", "weight": 10, "precision": 100}]}"#,
         r#"{"strategies": [{"name": "a", "weight": 1}, {"name": "b", "weight": 9}, {"name": "c", "weight": 0}]}"#,
         r#"{"flavourRules": [{"flavourName": "a", "weight": 1}, {"flavourName": "b", "weight": 9}]}"#,
@@ -67,6 +68,7 @@ fn every_refusal_names_its_field() {
         (r#"{"flavourWeights": {"a": -1}}"#, "/flavourWeights/a"),
         (r#"{"flavourWeights": {"a": "nan"}}"#, "/flavourWeights/a"),
         (r#"{"flavourWeights": {"a/b": true}}"#, "/flavourWeights/a~1b"),
+        (r#"{"weightsPerMille": {"a": -1}}"#, "/weightsPerMille/a"),
         (r#"{"flavours": []}"#, "/flavours"),
         (r#"{"flavours": {}}"#, "/flavours"),
         (r#"{"flavours": [{"name": "a", "weight": 0}]}"#, "/flavours"),
@@ -111,7 +113,7 @@ fn refusals_are_sentences() {
     /flavours/2/name: `` is not a flavour name: expected 1 to 253 bytes without control characters
     /ttlSeconds: 1000000000 is not an override lifetime: expected a number of seconds in [1, 86400]
     /reason: a list is not a reason: expected a string
-    /flavourWeights: missing: expected an object of weights by flavour (or a list flavours, strategies or flavourRules)
+    /flavourWeights: missing: expected an object of weights by flavour (or weightsPerMille, or a list flavours, strategies or flavourRules)
     /flavourRules: every weight is 0: expected at least one above 0
     "#);
 }
