@@ -25,6 +25,7 @@ fn main() {
                     bounds: Bounds::new(-0.5, 0.5).unwrap(),
                     now: Some(250.0),
                     next: Some(300.0),
+                    horizon: None,
                 };
                 created.policy.decide(black_box(&situation), &mut decision);
                 black_box(&decision);

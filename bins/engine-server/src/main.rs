@@ -1,1 +1,150 @@
-fn main() {}
+//! The HTTP service: arguments -> adapters -> engine.
+
+mod args;
+mod forecasts;
+mod http;
+mod logging;
+mod metrics;
+mod state;
+mod turn;
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use engine::{Engine, EngineOptions};
+use models::{Config, Overrides};
+use policies::Registry;
+
+use args::Settings;
+use forecasts::{ChainTargets, Refresh};
+use state::{State, now};
+
+fn main() -> ExitCode {
+    let matches = args::command().get_matches();
+    let settings = match Settings::read(&matches) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, 2),
+    };
+    logging::start(settings.log_level, settings.log_format);
+    match run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    // Whoever closed stderr does not want to know.
+    let _ = writeln!(std::io::stderr(), "engine-server: {error:#}");
+    ExitCode::from(code)
+}
+
+fn run(settings: &Settings) -> anyhow::Result<()> {
+    let seed = instance();
+    let chain = settings.carbon.chain(settings.carbon_api_url.as_deref())?;
+    let options = EngineOptions {
+        defaults: settings.defaults.clone(),
+        seed,
+        max_schedules: settings.max_schedules,
+        targets: Arc::new(ChainTargets(chain.clone())),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::new(options, Registry::builtin()).with_publisher(Arc::new(logging::EvaluationLog));
+    let warnings = engine.check_defaults().context("the defaults cannot be put in force")?;
+    if settings.check {
+        return report(settings, &warnings);
+    }
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    for name in &settings.inactive {
+        tracing::warn!("--{name} is accepted but not active yet");
+    }
+
+    let recorder = metrics::install()?;
+    let state = Arc::new(State::new(engine, settings.default_id.clone(), seed, settings.anonymous_writes));
+    let refresh = Arc::new(Refresh::new(chain, seed));
+    let api = bind(settings.listen, "--listen")?;
+    let metrics_listener = bind(settings.metrics_listen, "--metrics-listen")?;
+    let addresses = (api.local_addr()?, metrics_listener.local_addr()?);
+    // The default schedule exists from the first request on.
+    state.engine().configure(&settings.default_id, Overrides::default(), now())?;
+    refresh.start(&state)?;
+
+    let workers = settings.workers;
+    actix_web::rt::System::new().block_on(async move {
+        let api = http::serve(&state, api, workers)?;
+        let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener)?;
+        let turning = actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder));
+        // From the announcement on a stop is a good end.
+        let stopped = stop_signal()?;
+        state.set_ready(true);
+        announce(addresses);
+
+        let handle = api.handle();
+        let served = actix_web::rt::spawn(api);
+        let metrics_handle = metrics_server.handle();
+        actix_web::rt::spawn(metrics_server);
+        stopped.await;
+        tracing::info!("stopping: requests in flight are answered first");
+        state.set_ready(false);
+        handle.stop(true).await;
+        served.await??;
+        metrics_handle.stop(false).await;
+        turning.abort();
+        Ok(())
+    })
+}
+
+/// Listens, or says which flag chooses another place.
+fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}: choose another place with {flag}, e.g. {flag} 127.0.0.1:8080")
+    })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// One line on stdout, whatever the log level: where the server is.
+fn announce((api, metrics): (SocketAddr, SocketAddr)) {
+    let mut out = std::io::stdout().lock();
+    // Whoever closed stdout does not want to know.
+    let _ = writeln!(out, "engine-server listens on http://{api} (metrics on http://{metrics}/metrics)");
+    let _ = out.flush();
+}
+
+/// Catches SIGTERM and SIGINT from now on; what is answered ends when one comes.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// `--check`: what would be in force.
+fn report(settings: &Settings, warnings: &[String]) -> anyhow::Result<()> {
+    let config = Config::resolve(&settings.defaults, &Overrides::default());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "configuration is valid")?;
+    for (key, value) in config.to_json() {
+        writeln!(out, "  {key} = {} ({})", value["value"], value["source"].as_str().unwrap_or_default())?;
+    }
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(())
+}
+
+/// A number no other start has: what random streams and entity tags begin with.
+fn instance() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // The standard library seeds its hasher from the system's randomness.
+    std::hash::RandomState::new().build_hasher().finish()
+}

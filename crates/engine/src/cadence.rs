@@ -7,7 +7,7 @@
 use jiff::SignedDuration;
 use models::{Forecast, Slot, Timestamp};
 
-use crate::time::{earlier, later, part, seconds, whole_second_after};
+use crate::time::{earlier, later, seconds, whole_second_after};
 
 /// Part of the validity after which a schedule is renewed.
 const RENEW_AFTER: f64 = 0.8;
@@ -23,6 +23,8 @@ const SHORTEST: SignedDuration = SignedDuration::from_millis(200);
 pub(crate) struct Cadence {
     /// Validity of a schedule.
     pub(crate) valid_for: SignedDuration,
+    /// Longest interval, where the policy needs a short one.
+    pub(crate) longest: Option<SignedDuration>,
     /// How long before a slot's end the next slot is decided for.
     pub(crate) slot_lead: SignedDuration,
     /// This schedule's place in [0, 1) among all others; 0 for all where nothing is to be spread.
@@ -36,6 +38,8 @@ pub(crate) struct Outlook {
     pub(crate) now: Option<Slot>,
     /// The slot after it.
     pub(crate) next: Option<Slot>,
+    /// The instant decided for: now, or the beginning of the slot about to begin.
+    pub(crate) instant: Timestamp,
     /// First instant at which another slot (or none) is current.
     pub(crate) boundary: Option<Timestamp>,
 }
@@ -43,8 +47,9 @@ pub(crate) struct Outlook {
 impl Cadence {
     /// Length of an interval that nothing cuts short.
     pub(crate) fn planned(&self) -> SignedDuration {
-        let renewal = self.valid_for.as_secs_f64() * RENEW_AFTER * (1.0 - RENEWAL_SPREAD * self.spread);
-        seconds(renewal).max(SHORTEST)
+        let renewal = self.valid_for.as_secs_f64() * RENEW_AFTER;
+        let longest = self.longest.map_or(renewal, |longest| renewal.min(longest.as_secs_f64()));
+        seconds(longest * (1.0 - RENEWAL_SPREAD * self.spread)).max(SHORTEST)
     }
 
     /// What `forecast` says to an evaluation at `now`: in the last moments of a slot, of the next one.
@@ -60,7 +65,7 @@ impl Cadence {
         let current = forecast.at(instant).copied();
         let next = forecast.after(instant).copied();
         let boundary = current.map(|slot| slot.to).or_else(|| next.map(|slot| slot.from));
-        Outlook { now: current, next, boundary }
+        Outlook { now: current, next, instant, boundary }
     }
 
     /// When to evaluate after an evaluation at `now` with this boundary ahead.
@@ -81,11 +86,6 @@ impl Cadence {
     pub(crate) fn reaction(&self) -> SignedDuration {
         let widest = (self.valid_for.as_secs_f64() * RENEWAL_SPREAD).min(2.0);
         seconds(widest * self.spread)
-    }
-
-    /// The part of a full interval that lasted `elapsed`.
-    pub(crate) fn part_of_interval(&self, elapsed: SignedDuration) -> f64 {
-        part(elapsed, self.planned())
     }
 }
 
@@ -112,6 +112,7 @@ mod tests {
     fn cadence(valid_for: i64) -> Cadence {
         Cadence {
             valid_for: SignedDuration::from_secs(valid_for),
+            longest: None,
             slot_lead: SignedDuration::from_secs(2),
             spread: 0.0,
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use ledger::Bounds;
 use models::{
-    CarbonTarget, Config, Feedback, Forecast, Manual, Overrides, Problems, ScheduleId, Setting, Timestamp,
+    CarbonTarget, Config, Feedback, Forecast, Manual, Overrides, Problems, ScheduleId, Setting, Slot,
+    Timestamp,
 };
 use policies::{Menu, Registry};
 use serde_json::{Map, Value};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::board::{Board, Published, Publisher, View};
 use crate::cadence::Cadence;
 use crate::error::{ConfigureError, RequestError, UnknownSchedule};
-use crate::evaluate::{Scratch, inactive};
+use crate::evaluate::{Scratch, dominated, inactive};
 use crate::forecasts::Forecasts;
 use crate::session::{Session, Setup};
 use crate::time::{earlier, later, seconds};
@@ -65,6 +66,9 @@ pub struct EngineOptions {
     pub spread: Spread,
     /// How long before a slot's end the next slot is decided for.
     pub slot_lead: SignedDuration,
+    /// Longest interval between evaluations under a policy that looks ahead: how long the error budget's
+    /// guard has to hold without news.
+    pub max_planned_interval: SignedDuration,
     /// Most schedules.
     pub max_schedules: usize,
     /// Which carbon targets exist. A schedule that asks for another follows the default one, and says so.
@@ -72,13 +76,14 @@ pub struct EngineOptions {
 }
 
 impl Default for EngineOptions {
-    /// Built-in defaults, spread by name, a lead of 2 s, 100 000 schedules, any target.
+    /// Built-in defaults, spread by name, a lead of 2 s, plans renewed each minute, 100 000 schedules, any target.
     fn default() -> Self {
         Self {
             defaults: Overrides::default(),
             seed: 0,
             spread: Spread::default(),
             slot_lead: SignedDuration::from_secs(2),
+            max_planned_interval: SignedDuration::from_secs(60),
             max_schedules: 100_000,
             targets: Arc::new(AnyTarget),
         }
@@ -191,7 +196,8 @@ impl Engine {
         let id = ScheduleId::new("check", "check")?;
         let target = Config::resolve(&self.options.defaults, &Overrides::default()).carbon_target().clone();
         self.options.targets.check(&target).map_err(|problem| Problems::one("/carbonTarget", problem))?;
-        let setup = self.setup(&id, Overrides::default())?;
+        // As if a PUT had asked for them: what is inactive in them is worth a word, too.
+        let setup = self.setup(&id, self.options.defaults.clone())?;
         Ok(setup.warnings.iter().map(ToString::to_string).collect())
     }
 
@@ -338,7 +344,7 @@ impl Engine {
         let Some(followers) = self.by_target.get(target) else {
             return;
         };
-        if !self.forecasts.observe(target, forecast) {
+        if !self.forecasts.observe(target, forecast, now) {
             return;
         }
         for id in followers {
@@ -348,6 +354,14 @@ impl Engine {
                 let sooner = due.min(later(now, session.cadence.reaction()));
                 requeue(&mut self.due, id, session, sooner);
             }
+        }
+    }
+
+    /// Takes in what the intensity of a slot really was, as soon as that is known: what own forecasts learn
+    /// from. Without any, the provider's word for a slot that has passed stands for it.
+    pub fn observe_actual(&mut self, target: &CarbonTarget, slot: &Slot) {
+        if self.by_target.contains_key(target) {
+            self.forecasts.observe_actual(target, slot);
         }
     }
 
@@ -430,6 +444,9 @@ impl Engine {
         let menu = Menu::new(config.flavours());
         if let Some(menu) = &menu {
             warnings.extend(menu.warnings().map(Into::into));
+            if created.policy.looks_ahead() {
+                warnings.extend(menu.dominated().map(|entry| dominated(&entry.name)));
+            }
         }
         let mut target = config.carbon_target().clone();
         if let Err(problem) = self.options.targets.check(&target) {
@@ -439,6 +456,7 @@ impl Engine {
         }
         let cadence = Cadence {
             valid_for: seconds(config.number(Setting::ValidFor)),
+            longest: created.policy.looks_ahead().then_some(self.options.max_planned_interval),
             slot_lead: self.options.slot_lead,
             spread: match self.options.spread {
                 Spread::ByName => id.spread(),
@@ -486,7 +504,8 @@ impl Engine {
             self.due.remove(&(due, id.clone()));
         }
         let forecast = self.forecasts.latest(&session.target).cloned();
-        let view = match session.evaluate(now, forecast.as_ref(), &mut self.scratch) {
+        let known = self.forecasts.known(&session.target);
+        let view = match session.evaluate(now, forecast.as_ref(), known, &mut self.scratch) {
             None => View::Pending(session.pending_reason()),
             Some(schedule) => {
                 let document = schedule.document(self.forecasts.published_slots(&session.target, now));

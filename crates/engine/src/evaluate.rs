@@ -4,20 +4,27 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use models::schedule::{Credits, FlavourShare, ForecastReport, ManualReport, Processing, Schedule};
+use ledger::{Accounting, Span};
+use models::schedule::{
+    BudgetReport, Credits, FlavourShare, ForecastReport, ManualReport, MeanErrors, PlanReport, Processing,
+    Schedule,
+};
 use models::weights::apportion;
 use models::{CarbonTarget, Forecast, Setting, Timestamp};
 use policies::throttle::throttle;
-use policies::{Decision, Situation};
+use policies::{Decision, Menu, Situation};
 
 use crate::cadence::Outlook;
+use crate::forecasts::Known;
+use crate::horizon::{HorizonBuffers, View};
 use crate::session::Session;
-use crate::time::whole_second_after;
+use crate::time::{later, seconds, whole_second_after};
 
 /// Buffers that evaluations share.
 #[derive(Default)]
 pub(crate) struct Scratch {
     decision: Decision,
+    horizon: HorizonBuffers,
     /// Exact shares by flavour, in the order of the configuration; disabled ones have none.
     shares: Vec<f64>,
     percent: Vec<u32>,
@@ -30,26 +37,49 @@ impl Session {
         &mut self,
         now: Timestamp,
         forecast: Option<&Arc<Forecast>>,
+        known: &mut Known,
         scratch: &mut Scratch,
     ) -> Option<Schedule> {
-        let menu = self.menu.as_ref()?;
+        self.end_interval(now);
+        if self.menu.is_none() {
+            return None;
+        }
         if self.manual.as_ref().is_some_and(|overriding| overriding.until <= now) {
             self.manual = None;
         }
-        // The last interval ends here. One that was cut short counts for the part that passed, so that
-        // frequent evaluations mint no credit.
-        if let Some((posting, elapsed)) = self.intervals.running(now) {
-            let _ = self.ledger.scale(posting, self.cadence.part_of_interval(elapsed));
-        }
 
-        let outlook = forecast.map_or(NOTHING_KNOWN, |forecast| self.cadence.outlook(forecast, now));
+        let outlook = forecast.map_or(nothing_known(now), |forecast| self.cadence.outlook(forecast, now));
+        let until = self.manual.as_ref().map(|overriding| overriding.until);
+        let next = self.cadence.next_due(now, outlook.boundary);
+        let next = until.map_or(next, |until| next.min(until));
+        let target_error = self.config.target_error();
+        self.expect(now, target_error);
+
+        let menu = self.menu.as_ref()?;
+        let estimates = if self.policy.looks_ahead() { known.estimates(outlook.instant) } else { &[] };
+        let view = View {
+            now,
+            instant: outlook.instant,
+            next_due: next,
+            last: self.evaluated_at,
+            estimates,
+            budget: &self.budget,
+            demand: &self.learner,
+            trail: &self.trail,
+            last_rate: self.intervals.last_rate(),
+            target_error,
+            daily_aim: self.config.number(Setting::BudgetDailyAim),
+        };
+        let most_load = view.most_load();
+        let used_for = view.used_for(forecast.map(|forecast| &forecast.source));
         let situation = Situation {
             menu,
-            target_error: self.config.target_error(),
+            target_error,
             balance: self.ledger.balance(),
             bounds: self.ledger.bounds(),
             now: outlook.now.map(|slot| slot.forecast.get()),
             next: outlook.next.map(|slot| slot.forecast.get()),
+            horizon: self.policy.looks_ahead().then(|| view.horizon(&mut scratch.horizon)),
         };
         let decision = &mut scratch.decision;
         self.policy.decide(&situation, decision);
@@ -64,30 +94,38 @@ impl Session {
         }
         apportion(&scratch.shares, 100, &mut scratch.percent);
         apportion(&scratch.shares, 1000, &mut scratch.per_mille);
+        if let Some(most) = decision.most_error.filter(|_| self.manual.is_none()) {
+            hold_below(most, menu, &mut scratch.percent);
+            hold_below(most, menu, &mut scratch.per_mille);
+        }
+        let balance_before = situation.balance;
         let flavours = self.shares(scratch);
         let avg_precision = mean_precision(&flavours);
 
         // What was published is what is posted: whole-percent weights, not the plan behind them.
-        let posting = self.ledger.post(now, situation.target_error, 1.0 - avg_precision);
-        self.intervals.begin(now, posting);
+        let posting = self.ledger.post(now, target_error, 1.0 - avg_precision);
+        self.budget.begin(posting, now, target_error, 1.0 - avg_precision, most_load);
+        self.trail.note(now, self.budget.spendable());
+        self.intervals.begin(now, self.cadence.planned(), posting);
+        self.evaluated_at = Some(now);
         self.totals.evaluations += 1;
         for (total, share) in self.totals.choices.iter_mut().zip(&scratch.shares) {
             *total += share;
         }
 
+        self.due = Some(next);
         let boundary = outlook.boundary;
-        let until = self.manual.as_ref().map(|overriding| overriding.until);
-        let next = self.cadence.next_due(now, boundary);
-        self.due = Some(until.map_or(next, |until| next.min(until)));
         Some(Schedule {
             flavours,
             valid_until: until.map_or_else(|| self.cadence.valid_until(now, boundary), whole_second_after),
             credits: self.credits(now, scratch.decision.allowance.filter(|_| until.is_none())),
             policy: self.policy_name(),
-            diagnostics: self.diagnostics(&scratch.decision, situation.balance, avg_precision),
+            diagnostics: self.diagnostics(&scratch.decision, balance_before, avg_precision),
             avg_precision,
             processing: self.processing(forecast, &outlook, now),
-            forecast: report(forecast, &outlook),
+            budget: Some(self.budget_report(now)),
+            plan: scratch.decision.plan.filter(|_| until.is_none()).map(plan_report),
+            forecast: ForecastReport { used_for, ..report(forecast, &outlook) },
             reason: self.reason(&scratch.decision),
             warnings: self.warnings_now(forecast, &outlook),
             manual: self.manual.as_ref().map(|overriding| ManualReport {
@@ -97,6 +135,37 @@ impl Session {
             evaluated_at: now,
             generation: self.generation,
         })
+    }
+
+    /// Tells the budget what its window is expected to bring.
+    fn expect(&mut self, now: Timestamp, target_error: f64) {
+        let window = seconds(self.config.number(Setting::BudgetWindow));
+        let expected = match self.budget.accounting() {
+            Accounting::Time => window.as_secs_f64(),
+            Accounting::Requests => self.learner.expect(now, later(now, window), now),
+        };
+        self.budget.expect(target_error, expected);
+    }
+
+    fn budget_report(&self, now: Timestamp) -> BudgetReport {
+        let budget = &self.budget;
+        BudgetReport {
+            accounting: match budget.accounting() {
+                Accounting::Time => "time",
+                Accounting::Requests => "requests",
+            },
+            window_seconds: self.config.number(Setting::BudgetWindow),
+            capacity: budget.capacity(),
+            balance: budget.balance(),
+            served_requests: budget.served_requests(),
+            served_error: budget.served_error(),
+            mean_error: MeanErrors {
+                since_start: budget.mean_error(Span::SinceStart, now),
+                hour: budget.mean_error(Span::Hour, now),
+                day: budget.mean_error(Span::Day, now),
+                week: budget.mean_error(Span::Week, now),
+            },
+        }
     }
 
     fn shares(&self, scratch: &Scratch) -> Vec<FlavourShare> {
@@ -184,6 +253,9 @@ impl Session {
             Some(forecast) if is_stale(outlook) => warnings.push(stale(&self.target, forecast)),
             Some(_) => {}
         }
+        if self.policy.looks_ahead() && self.budget.accounting() == Accounting::Time {
+            warnings.push(NO_FEEDBACK.into());
+        }
         warnings
     }
 
@@ -194,7 +266,47 @@ impl Session {
     }
 }
 
-const NOTHING_KNOWN: Outlook = Outlook { now: None, next: None, boundary: None };
+fn nothing_known(now: Timestamp) -> Outlook {
+    Outlook { now: None, next: None, instant: now, boundary: None }
+}
+
+/// Moves whole units of weight to the most precise flavour until the mean error is at most `most`.
+fn hold_below(most: f64, menu: &Menu, weights: &mut [u32]) {
+    let entries = menu.entries();
+    let total: u32 = weights.iter().sum();
+    let allowed = most * f64::from(total) + ROUNDING * f64::from(total);
+    let weighted = entries.iter().map(|entry| entry.error * f64::from(weights[entry.position]));
+    let mut error: f64 = weighted.sum();
+    let baseline = menu.baseline();
+    for entry in entries.iter().skip(1).rev() {
+        let step = entry.error - baseline.error;
+        while error > allowed && step > 0.0 && weights[entry.position] > 0 {
+            weights[entry.position] -= 1;
+            weights[baseline.position] += 1;
+            error -= step;
+        }
+    }
+}
+
+/// What is said as long as nobody reports what was served.
+const NO_FEEDBACK: &str = "no feedback: the error budget counts time, every second alike, and promises the mean \
+                           over time only; post what was served to /feedback";
+/// Errors closer than this are one.
+const ROUNDING: f64 = 1e-12;
+
+/// What is said of a flavour no plan uses.
+pub(crate) fn dominated(name: &str) -> Arc<str> {
+    format!("flavour {name} is dominated: others err as little for less energy, so no plan uses it").into()
+}
+
+fn plan_report(plan: policies::PlanReport) -> PlanReport {
+    PlanReport {
+        horizon_seconds: plan.horizon_seconds,
+        slots: plan.slots,
+        planned_error: plan.planned_error,
+        shadow_price: plan.shadow_price,
+    }
+}
 
 /// Mean precision of whole-percent weights.
 fn mean_precision(flavours: &[FlavourShare]) -> f64 {
@@ -215,6 +327,7 @@ fn report(forecast: Option<&Arc<Forecast>>, outlook: &Outlook) -> ForecastReport
         issued_at: forecast.and_then(|forecast| forecast.issued_at),
         retrieved_at: forecast.map(|forecast| forecast.retrieved_at),
         stale: forecast.is_some() && is_stale(outlook),
+        used_for: Vec::new(),
     }
 }
 
@@ -234,13 +347,6 @@ pub(crate) fn inactive(asked: impl Fn(Setting) -> bool) -> Vec<Arc<str>> {
         warnings.push(
             "discoveryInterval is kept but inactive: flavours are discovered only in Kubernetes".into(),
         );
-    }
-    for setting in [Setting::BudgetWindow, Setting::BudgetOverdraft, Setting::BudgetDailyAim] {
-        if asked(setting) {
-            let key = setting.spec().key;
-            warnings
-                .push(format!("{key} is kept but inactive: no policy here keeps an error budget yet").into());
-        }
     }
     warnings
 }

@@ -1,17 +1,36 @@
-//! The newest forecast of each carbon target, and its slots as published, serialised once for all.
+//! What is known of the grid, by carbon target: the provider's newest forecast, its slots as published
+//! (serialised once for all), and an own forecast learned from what was seen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use models::forecast::SlotTexts;
-use models::{CarbonTarget, Forecast, Timestamp};
+use models::{CarbonTarget, Forecast, Slot, Timestamp};
+use providers::own::{CarbonLearner, Estimate};
+
+/// How far ahead is estimated.
+pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(48);
 
 /// What is known, by target.
 #[derive(Debug, Default)]
 pub(crate) struct Forecasts(BTreeMap<CarbonTarget, Known>);
 
+/// What is known of one target.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    told: Option<Told>,
+    learner: CarbonLearner,
+    /// Whether somebody tells actual values. Until then the provider's word for a slot stands for it.
+    has_actuals: bool,
+    estimates: Vec<Estimate>,
+    /// When the estimates have to be made anew.
+    estimated_until: Option<Timestamp>,
+}
+
+/// A provider's newest forecast.
 #[derive(Debug)]
-struct Known {
+struct Told {
     forecast: Arc<Forecast>,
     texts: SlotTexts,
     /// The slots as published, and when the first of them ends (from then on they are stale).
@@ -20,15 +39,28 @@ struct Known {
 
 impl Forecasts {
     /// Takes a forecast in. Answers whether it says anything new.
-    pub(crate) fn observe(&mut self, target: &CarbonTarget, forecast: Arc<Forecast>) -> bool {
-        if let Some(known) = self.0.get_mut(target).filter(|known| known.forecast.slots() == forecast.slots())
+    pub(crate) fn observe(&mut self, target: &CarbonTarget, forecast: Arc<Forecast>, now: Timestamp) -> bool {
+        let known = self.0.entry(target.clone()).or_default();
+        known.take_over(now);
+        if let Some(told) = &mut known.told
+            && told.forecast.slots() == forecast.slots()
         {
-            known.forecast = forecast;
+            told.forecast = forecast;
             return false;
         }
+        known.learner.observe_vintage(&forecast, now);
+        known.estimated_until = None;
         let texts = SlotTexts::new(&forecast);
-        self.0.insert(target.clone(), Known { forecast, texts, published: None });
+        known.told = Some(Told { forecast, texts, published: None });
         true
+    }
+
+    /// Takes in what the intensity of a slot really was.
+    pub(crate) fn observe_actual(&mut self, target: &CarbonTarget, slot: &Slot) {
+        let known = self.0.entry(target.clone()).or_default();
+        known.has_actuals = true;
+        known.learner.observe_actual(slot);
+        known.estimated_until = None;
     }
 
     /// Forgets what nobody asks for any more.
@@ -38,23 +70,54 @@ impl Forecasts {
 
     /// The newest forecast of `target`.
     pub(crate) fn latest(&self, target: &CarbonTarget) -> Option<&Arc<Forecast>> {
-        self.0.get(target).map(|known| &known.forecast)
+        self.0.get(target).and_then(|known| known.told.as_ref()).map(|told| &told.forecast)
+    }
+
+    /// What is known of `target`; begins knowing where nothing is.
+    pub(crate) fn known(&mut self, target: &CarbonTarget) -> &mut Known {
+        self.0.entry(target.clone()).or_default()
     }
 
     /// The slots of `target` from `now` on, as published. Every schedule evaluated within one slot gets
     /// the same allocation.
     pub(crate) fn published_slots(&mut self, target: &CarbonTarget, now: Timestamp) -> Arc<[u8]> {
-        let Some(known) = self.0.get_mut(target) else {
+        let Some(told) = self.0.get_mut(target).and_then(|known| known.told.as_mut()) else {
             return Arc::from(*b"[]");
         };
-        if let Some((until, slots)) = &known.published
+        if let Some((until, slots)) = &told.published
             && now < *until
         {
             return Arc::clone(slots);
         }
-        let slots = known.texts.published(&known.forecast, now);
-        let until = known.forecast.from_instant(now).first().map_or(Timestamp::MAX, |slot| slot.to);
-        known.published = Some((until, Arc::clone(&slots)));
+        let slots = told.texts.published(&told.forecast, now);
+        let until = told.forecast.from_instant(now).first().map_or(Timestamp::MAX, |slot| slot.to);
+        told.published = Some((until, Arc::clone(&slots)));
         slots
     }
 }
+
+impl Known {
+    /// The slots ahead of `now`, best estimates. Made once per slot and vintage, for all schedules.
+    pub(crate) fn estimates(&mut self, now: Timestamp) -> &[Estimate] {
+        let current = self.estimates.first().is_some_and(|first| first.from <= now);
+        if self.estimated_until.is_none_or(|until| now >= until) || !current {
+            self.take_over(now);
+            let provider = self.told.as_ref().map(|told| &*told.forecast);
+            self.learner.blend(provider, now, HORIZON, &mut self.estimates);
+            self.estimated_until = self.estimates.first().map(|first| first.to);
+        }
+        &self.estimates
+    }
+
+    /// Where nobody tells actual values, learns from what the newest forecast said of the slots that ended.
+    fn take_over(&mut self, now: Timestamp) {
+        let Some(told) = self.told.as_ref().filter(|_| !self.has_actuals) else { return };
+        let ended = told.forecast.slots().iter().take_while(|slot| slot.to <= now);
+        for slot in ended.filter(|slot| slot.from >= told.forecast.retrieved_at - LATE) {
+            self.learner.observe_actual(slot);
+        }
+    }
+}
+
+/// A forecast's word for a slot that was long over when it was received is not about the present.
+const LATE: SignedDuration = SignedDuration::from_hours(1);

@@ -10,6 +10,8 @@ use jiff::SignedDuration;
 use ledger::PostingId;
 use models::Timestamp;
 
+use crate::time::part;
+
 /// As many intervals as the ledger keeps open can still be settled.
 const KEPT: usize = 32;
 /// Errors are added up in parts per billion.
@@ -27,6 +29,8 @@ pub(crate) struct Intervals {
 #[derive(Debug, Clone, PartialEq)]
 struct Interval {
     start: Timestamp,
+    /// Its length if nothing cuts it short, as it stood when it began: a PUT may change what follows.
+    planned: SignedDuration,
     posting: PostingId,
     served: Served,
 }
@@ -65,30 +69,40 @@ impl Served {
 }
 
 impl Intervals {
-    /// Begins an interval that was posted as `posting`.
-    pub(crate) fn begin(&mut self, start: Timestamp, posting: PostingId) {
+    /// Begins an interval that was posted as `posting` and is `planned` to last so long.
+    pub(crate) fn begin(&mut self, start: Timestamp, planned: SignedDuration, posting: PostingId) {
         if self.recent.len() == KEPT {
             self.recent.pop_front();
             self.forgotten = true;
         }
-        self.recent.push_back(Interval { start, posting, served: Served::default() });
+        self.recent.push_back(Interval { start, planned, posting, served: Served::default() });
     }
 
-    /// The running interval: its posting, and how long it has run at `now`.
-    pub(crate) fn running(&self, now: Timestamp) -> Option<(PostingId, SignedDuration)> {
+    /// The running interval: its posting, and the part of its planned length that has passed at `now`.
+    pub(crate) fn running(&self, now: Timestamp) -> Option<(PostingId, f64)> {
         let running = self.recent.back()?;
-        Some((running.posting, now.duration_since(running.start).max(SignedDuration::ZERO)))
+        Some((running.posting, part(now.duration_since(running.start), running.planned)))
+    }
+
+    /// Requests per second in the newest interval that was reported on and is over; 0 before there is one.
+    pub(crate) fn last_rate(&self) -> f64 {
+        let over = self.recent.iter().zip(self.recent.iter().skip(1));
+        let rates = over.filter(|(interval, _)| interval.served.requests > 0).map(|(interval, next)| {
+            let seconds = next.start.duration_since(interval.start).as_secs_f64();
+            if seconds > 0.0 { interval.served.requests as f64 / seconds } else { 0.0 }
+        });
+        rates.last().unwrap_or(0.0)
     }
 
     /// Counts `served` in the interval that contains `middle`. Answers that interval's posting and its
-    /// mean error so far, or nothing where the interval is forgotten or nobody was served.
-    pub(crate) fn count(&mut self, middle: Timestamp, served: Served) -> Option<(PostingId, f64)> {
+    /// mean error so far (none where nobody was served), or nothing where the interval is forgotten.
+    pub(crate) fn count(&mut self, middle: Timestamp, served: Served) -> Option<(PostingId, Option<f64>)> {
         let begun = self.recent.partition_point(|interval| interval.start <= middle);
         // Before the first interval of its life a schedule had none: that traffic is the first one's.
         let index = if begun == 0 && !self.forgotten { 0 } else { begun.checked_sub(1)? };
         let interval = self.recent.get_mut(index)?;
         interval.served.merge(served);
-        Some((interval.posting, interval.served.mean_error()?))
+        Some((interval.posting, interval.served.mean_error()))
     }
 }
 
@@ -108,7 +122,7 @@ mod tests {
         let ids = (0..count).map(|index| {
             let at = later(start(), seconds(f64::from(index) * 60.0));
             let id = ledger.post(at, 0.05, 0.0);
-            intervals.begin(at, id);
+            intervals.begin(at, seconds(60.0), id);
             id
         });
         let ids = ids.collect();
@@ -129,7 +143,7 @@ mod tests {
         assert_eq!(intervals.count(at(60.0), served(10, 0.3)).unwrap().0, ids[1]);
         assert_eq!(intervals.count(at(900.0), served(10, 0.3)).unwrap().0, ids[2]);
         assert_eq!(intervals.count(at(-20.0), served(10, 0.3)).unwrap().0, ids[0]);
-        assert_eq!(intervals.count(at(0.0), served(0, 0.0)).unwrap().1, 0.3);
+        assert_eq!(intervals.count(at(0.0), served(0, 0.0)).unwrap().1, Some(0.3));
     }
 
     #[test]

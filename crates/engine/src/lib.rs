@@ -37,6 +37,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod forecasts;
+mod horizon;
 mod intervals;
 mod retired;
 mod session;

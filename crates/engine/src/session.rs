@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use ledger::{Bounds, CreditLedger};
+use ledger::{Bounds, BudgetSettings, CreditLedger, ErrorBudget, ServedAt};
 use models::problem::pointer;
 use models::{CarbonTarget, Config, Feedback, Manual, Overrides, Problems, Setting, Timestamp};
 use policies::throttle::ThrottleSettings;
 use policies::{Menu, Policy};
 use providers::DemandEstimator;
+use providers::own::DemandLearner;
 
 use crate::board::Totals;
 use crate::cadence::Cadence;
+use crate::horizon::CreditTrail;
 use crate::intervals::{Intervals, Served};
 use crate::retired::Retired;
 use crate::time::{earlier, later, seconds};
@@ -47,6 +49,9 @@ pub(crate) struct Session {
     pub(crate) menu: Option<Menu>,
     pub(crate) policy: Box<dyn Policy>,
     pub(crate) ledger: CreditLedger,
+    pub(crate) budget: ErrorBudget,
+    /// What the budget held over the last day.
+    pub(crate) trail: CreditTrail,
     pub(crate) intervals: Intervals,
     pub(crate) manual: Option<Override>,
     pub(crate) totals: Totals,
@@ -54,7 +59,12 @@ pub(crate) struct Session {
     pub(crate) due: Option<Timestamp>,
     pub(crate) retired: Retired,
     pub(crate) served: Served,
+    /// How much is asked for now.
     pub(crate) demand: DemandEstimator,
+    /// How much is asked for when.
+    pub(crate) learner: DemandLearner,
+    /// When it was last evaluated.
+    pub(crate) evaluated_at: Option<Timestamp>,
 }
 
 impl Session {
@@ -63,6 +73,8 @@ impl Session {
         let choices = vec![0.0; setup.config.flavours().len()];
         Self {
             ledger: CreditLedger::new(setup.bounds, window),
+            budget: ErrorBudget::new(budget_settings(&setup.config)),
+            trail: CreditTrail::default(),
             overrides: setup.overrides,
             config: setup.config,
             generation: 1,
@@ -78,15 +90,20 @@ impl Session {
             retired: Retired::default(),
             served: Served::default(),
             demand: DemandEstimator::default(),
+            learner: DemandLearner::default(),
+            evaluated_at: None,
         }
     }
 
     /// Puts another configuration in force. Ledger, demand and counts live on; an override survives
     /// unless it names a flavour that is gone. Answers whether it was ended.
     pub(crate) fn reconfigure(&mut self, setup: Setup, now: Timestamp) -> bool {
+        // What the old bounds saw is counted within the old bounds.
+        self.end_interval(now);
         let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
         self.retired.replace(&before, &after, now);
         self.ledger.reconfigure(setup.bounds, seconds(setup.config.number(Setting::CreditWindow)));
+        self.budget.reconfigure(budget_settings(&setup.config));
         let same_policy = self.config.policy() == setup.config.policy();
         // Counters are per policy and flavour: what goes on under the same name goes on counting.
         let counted = |name: &str| {
@@ -123,6 +140,14 @@ impl Session {
         ended
     }
 
+    /// The running interval ends here. One that was cut short counts for the part that passed, so that
+    /// frequent evaluations mint no credit.
+    pub(crate) fn end_interval(&mut self, now: Timestamp) {
+        if let Some((posting, part)) = self.intervals.running(now) {
+            let _ = self.ledger.scale(posting, part);
+        }
+    }
+
     /// Sets an override from `now` on. Answers when it ends.
     ///
     /// # Errors
@@ -152,18 +177,26 @@ impl Session {
             );
         }
         let mut served = Served::default();
+        let mut booked: Vec<ServedAt> = Vec::with_capacity(feedback.counts.len());
         for (name, count) in &feedback.counts {
             match self.error_of(name, now) {
-                Some(error) => served.add(*count, error),
+                Some(error) => {
+                    served.add(*count, error);
+                    booked.push(ServedAt { requests: *count, error });
+                }
                 None => problems.push(pointer("/flavour_counts", name), self.unknown_flavour(name)),
             }
         }
         problems.or(())?;
         let middle = earlier(end, seconds(feedback.window_seconds / 2.0));
-        if let Some((posting, error)) = self.intervals.count(middle, served) {
-            // Too late for the ledger is not an error of whoever reports: the totals below have it.
+        let counted = self.intervals.count(middle, served);
+        if let Some((posting, Some(error))) = counted {
+            // Too late for the ledger is not an error of whoever reports: the budget below has it.
             let _ = self.ledger.settle(posting, error);
         }
+        let end = end.min(now);
+        self.budget.serve(counted.map(|(posting, _)| posting), end, &booked);
+        self.learner.observe(end, feedback.window_seconds, served.requests() as f64);
         self.served.merge(served);
         self.demand.observe(end, feedback.window_seconds, served.requests() as f64);
         self.totals.requests = self.served.requests();
@@ -193,6 +226,13 @@ impl Session {
             floor: self.config.number(Setting::ThrottleIntensityFloor),
             ceiling: self.config.number(Setting::ThrottleIntensityCeiling),
         }
+    }
+}
+
+fn budget_settings(config: &Config) -> BudgetSettings {
+    BudgetSettings {
+        window: seconds(config.number(Setting::BudgetWindow)),
+        overdraft: config.number(Setting::BudgetOverdraft),
     }
 }
 

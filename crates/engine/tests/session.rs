@@ -55,6 +55,20 @@ fn the_ledger_lives_on_and_is_clamped_into_new_bounds() {
 }
 
 #[test]
+fn an_interval_cut_short_by_a_put_is_counted_as_it_was_planned() {
+    // A second of a planned ten has passed when the PUT comes: neither its bounds nor its validity change that.
+    let mut world = World::new();
+    world.put(json!({"policy": "p100", "targetError": 0.5, "creditMax": 100, "validFor": 12.5}));
+    world.pass(secs(101));
+    let earned = world.balance() - 0.5 + 0.05;
+    world.put(json!({"policy": "p100", "targetError": 0.5, "creditMax": 50, "validFor": 86_400}));
+    assert!((world.balance() - (earned + 0.5)).abs() < 1e-9, "{} {earned}", world.balance());
+    world.pass(secs(1));
+    world.put(json!({"policy": "p100", "targetError": 0, "creditMax": 1, "validFor": 1}));
+    assert_eq!(world.balance(), 1.0);
+}
+
+#[test]
 fn frequent_puts_mint_no_credit() {
     let mut calm = World::new();
     calm.put(json!({"policy": "p100", "creditMax": 100}));

@@ -86,6 +86,71 @@ pub struct ForecastReport {
     pub retrieved_at: Option<Timestamp>,
     /// Whether it no longer covers the present: `now` is unknown and throttling uses the last known.
     pub stale: bool,
+    /// Which forecast a plan used for what, in order of time; empty without a plan.
+    pub used_for: Vec<UsedFor>,
+}
+
+/// A stretch of a plan's horizon and the forecast that served it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UsedFor {
+    /// Its first instant.
+    pub from: Timestamp,
+    /// First instant after it.
+    pub to: Timestamp,
+    /// The provider's name, `own`, or `blend` of both.
+    pub source: Arc<str>,
+}
+
+/// The error budget when this schedule was made.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetReport {
+    /// What it counts: `requests`, or `time` as long as nobody reports what was served.
+    pub accounting: &'static str,
+    /// Its window, seconds.
+    pub window_seconds: f64,
+    /// Most credit it banks, requests x error (seconds x error under `time`).
+    pub capacity: f64,
+    /// Its balance, in the same unit; below 0 it is owed.
+    pub balance: f64,
+    /// Requests reported as served since the start.
+    pub served_requests: u64,
+    /// Their errors, added up.
+    pub served_error: f64,
+    /// Their mean error over several spans.
+    pub mean_error: MeanErrors,
+}
+
+/// Mean error of served requests, in [0, 1]; what is not known yet is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct MeanErrors {
+    /// Since the start.
+    #[serde(rename = "sinceStart", skip_serializing_if = "Option::is_none")]
+    pub since_start: Option<f64>,
+    /// Over the last hour.
+    #[serde(rename = "1h", skip_serializing_if = "Option::is_none")]
+    pub hour: Option<f64>,
+    /// Over the last day.
+    #[serde(rename = "24h", skip_serializing_if = "Option::is_none")]
+    pub day: Option<f64>,
+    /// Over the last week.
+    #[serde(rename = "7d", skip_serializing_if = "Option::is_none")]
+    pub week: Option<f64>,
+}
+
+/// The plan a schedule is the first step of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanReport {
+    /// How far it reaches, seconds.
+    pub horizon_seconds: f64,
+    /// Slots it has.
+    pub slots: usize,
+    /// Mean error it wants for the current slot, in [0, 1].
+    pub planned_error: f64,
+    /// Shadow price of credit, grams per request x error (relative where energy is); left out in debt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_price: Option<f64>,
 }
 
 /// A manual override in force.
@@ -115,6 +180,10 @@ pub struct Schedule {
     pub avg_precision: f64,
     /// Throttle and replica ceilings.
     pub processing: Processing,
+    /// The error budget.
+    pub budget: Option<BudgetReport>,
+    /// The plan behind it, under a policy that plans.
+    pub plan: Option<PlanReport>,
     /// What the forecast said.
     pub forecast: ForecastReport,
     /// Why, in a sentence.
@@ -185,6 +254,12 @@ impl Serialize for Schedule {
         map.serialize_entry("diagnostics", &Pairs(&self.diagnostics))?;
         map.serialize_entry("avgPrecision", &self.avg_precision)?;
         map.serialize_entry("processing", &self.processing)?;
+        if let Some(budget) = &self.budget {
+            map.serialize_entry("budget", budget)?;
+        }
+        if let Some(plan) = &self.plan {
+            map.serialize_entry("plan", plan)?;
+        }
         map.serialize_entry("reason", &self.reason)?;
         map.serialize_entry("warnings", &self.warnings)?;
         if let Some(manual) = &self.manual {
@@ -220,6 +295,9 @@ impl Serialize for ForecastReport {
         }
         if self.stale {
             map.serialize_entry("stale", &true)?;
+        }
+        if !self.used_for.is_empty() {
+            map.serialize_entry("usedFor", &self.used_for)?;
         }
         // Last, and empty: a document puts the shared slots here.
         map.serialize_entry("schedule", &[(); 0])?;

@@ -16,8 +16,25 @@ pub struct Decision {
     pub allowance: Option<f64>,
     /// Figures behind the decision, by name; finite.
     pub diagnostics: Vec<(Cow<'static, str>, f64)>,
+    /// The most mean error that the published whole-number weights may have, where that is bounded.
+    pub most_error: Option<f64>,
+    /// The plan behind the decision, where there is one.
+    pub plan: Option<PlanReport>,
     /// Why.
     pub reason: Reason,
+}
+
+/// The plan a decision is the first step of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlanReport {
+    /// How far it reaches, seconds.
+    pub horizon_seconds: f64,
+    /// Slots it has.
+    pub slots: usize,
+    /// Mean error it wants for the first slot, in [0, 1].
+    pub planned_error: f64,
+    /// Shadow price of credit, grams per request x error (relative where energy is); none in debt.
+    pub shadow_price: Option<f64>,
 }
 
 impl Decision {
@@ -28,6 +45,8 @@ impl Decision {
         self.avg_precision = 0.0;
         self.allowance = None;
         self.diagnostics.clear();
+        self.most_error = None;
+        self.plan = None;
         self.reason = Reason::Unsaid;
     }
 

@@ -18,6 +18,7 @@
 //!     bounds: Bounds::new(-0.5, 0.5)?,
 //!     now: Some(250.0),
 //!     next: Some(300.0),
+//!     horizon: None,
 //! };
 //! let mut policy = Registry::builtin().create("credit-greedy", 0)?.policy;
 //! let mut decision = Decision::default();
@@ -48,6 +49,7 @@ mod policy;
 mod precision_tier;
 mod random;
 mod reason;
+mod receding_horizon;
 mod registry;
 mod round_robin;
 mod situation;
@@ -55,7 +57,7 @@ pub mod throttle;
 
 pub use constant_mix::ConstantMix;
 pub use credit_greedy::CreditGreedy;
-pub use decision::Decision;
+pub use decision::{Decision, PlanReport};
 pub use forecast_aware::ForecastAware;
 pub use hull::Hull;
 pub use menu::{EnergyBasis, Entry, Menu};
@@ -63,8 +65,9 @@ pub use p100::P100;
 pub use policy::Policy;
 pub use precision_tier::PrecisionTier;
 pub use random::Random;
-pub use reason::{Credit, Reason, Trend};
+pub use reason::{Bound, Credit, Reason, Trend};
+pub use receding_horizon::RecedingHorizon;
 pub use registry::{Created, RegisterError, Registry, UnknownPolicy};
 pub use round_robin::RoundRobin;
-pub use situation::Situation;
+pub use situation::{Ahead, Horizon, Situation};
 pub use throttle::{Throttle, ThrottleSettings};

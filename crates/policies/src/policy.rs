@@ -32,6 +32,11 @@ pub trait Policy: Send + Sync {
     /// The policy's own name, as published.
     fn name(&self) -> &str;
 
+    /// Whether it wants [`Situation::horizon`]; making one costs more than most policies do.
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
     /// Decides, overwriting all of `decision`; [`Decision::begin`] and [`Decision::finish`] help with that.
     fn decide(&mut self, situation: &Situation<'_>, decision: &mut Decision);
 }

@@ -64,8 +64,34 @@ pub enum Reason {
         /// The target error, in [0, 1).
         target: f64,
     },
+    /// The first step of a plan.
+    Planned {
+        /// What decided it.
+        bound: Bound,
+        /// The mean error that is published, in [0, 1).
+        error: f64,
+        /// Shadow price of credit, grams (or relative grams) per request x error, where there is one.
+        price: Option<f64>,
+    },
     /// What a policy from elsewhere has to say.
     Other(Cow<'static, str>),
+}
+
+/// What decided the first step of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// The plan itself.
+    Plan,
+    /// The guard: more could break the budget before the next evaluation.
+    Guard,
+    /// A debt is being repaid.
+    Debt,
+    /// Even the best flavour errs more than the target.
+    Degraded,
+    /// Nothing is known of the grid: income is spent as it comes.
+    NoForecast,
+    /// Nobody keeps a budget: income is spent as it comes.
+    NoHorizon,
 }
 
 /// The credit that a decision spends.
@@ -163,6 +189,33 @@ impl fmt::Display for Reason {
                 Figure(*error),
                 Figure(*target)
             ),
+            Self::Planned { bound, error, price } => {
+                let error = Figure(*error);
+                match bound {
+                    Bound::Plan => write!(f, "the plan serves this slot with a mean error of {error}"),
+                    Bound::Guard => write!(
+                        f,
+                        "a mean error of {error}: more could break the error budget before the next evaluation"
+                    ),
+                    Bound::Debt => {
+                        write!(f, "the error budget is spent: the best flavours until it is repaid")
+                    }
+                    Bound::Degraded => {
+                        write!(f, "degraded: even the best flavour errs by {error}, more than the target")
+                    }
+                    Bound::NoForecast => {
+                        write!(f, "no carbon forecast: a mean error of {error}, as credit comes in")
+                    }
+                    Bound::NoHorizon => {
+                        write!(f, "no error budget is kept: a mean error of {error}, as credit comes in")
+                    }
+                }?;
+                match price.filter(|_| matches!(bound, Bound::Plan | Bound::Guard)) {
+                    Some(price) if price > 0.0 => write!(f, "; credit saves {} elsewhere", Grams(price)),
+                    Some(_) => f.write_str("; there is more credit than uses for it"),
+                    None => Ok(()),
+                }
+            }
             Self::Other(sentence) => f.write_str(sentence),
         }
     }
@@ -219,6 +272,15 @@ impl fmt::Display for Figure {
         } else {
             (libm::rint(self.0 * 1e4) / 1e4).fmt(f)
         }
+    }
+}
+
+/// A price as people read it.
+struct Grams(f64);
+
+impl fmt::Display for Grams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} g per unit of error", Figure(self.0))
     }
 }
 

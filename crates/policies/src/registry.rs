@@ -9,7 +9,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{ConstantMix, CreditGreedy, ForecastAware, P100, Policy, PrecisionTier, Random, RoundRobin};
+use crate::{
+    ConstantMix, CreditGreedy, ForecastAware, P100, Policy, PrecisionTier, Random, RecedingHorizon,
+    RoundRobin,
+};
 
 /// Longest name of a policy, in bytes: that of the wire.
 pub(crate) const MAX_POLICY_NAME: usize = models::config::MAX_WORD;
@@ -75,9 +78,10 @@ impl Registry {
         policy("round-robin", Arc::new(|_| Box::new(RoundRobin)));
         policy("random", Arc::new(|seed| Box::new(Random::new(seed))));
         policy("constant-mix", Arc::new(|_| Box::new(ConstantMix)));
+        policy("receding-horizon", Arc::new(|_| Box::new(RecedingHorizon::default())));
         known.insert("forecast-aware-global".to_owned(), Known::Alias {
-            of: "forecast-aware",
-            warning: "policy forecast-aware-global is served by forecast-aware, which looks one slot ahead",
+            of: "receding-horizon",
+            warning: "policy forecast-aware-global is served by receding-horizon, which plans the whole forecast",
         });
         Self { known }
     }

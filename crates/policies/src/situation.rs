@@ -19,6 +19,44 @@ pub struct Situation<'a> {
     pub now: Option<f64>,
     /// Carbon intensity of the slot to come, gCO2eq/kWh, where it is known.
     pub next: Option<f64>,
+    /// What lies ahead and what may be spent on it, for policies that look ahead.
+    pub horizon: Option<Horizon<'a>>,
+}
+
+/// What lies ahead of a decision, and the error budget it may spend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Horizon<'a> {
+    /// The slots ahead without a gap, the one decided for first (its rest); empty where nothing is known of
+    /// the grid.
+    pub slots: &'a [Ahead],
+    /// The least credit to be kept at the beginning of each slot and, last, at the end; empty for none.
+    pub floors: &'a [f64],
+    /// Credit above the floor of the budget, requests x error; below 0 it is debt.
+    pub credit: f64,
+    /// Most credit above the floor that can be banked, requests x error.
+    pub capacity: f64,
+    /// The most requests to be reckoned with before the next evaluation, >= 1.
+    pub most_requests: f64,
+    /// Seconds since the last decision, >= 0.
+    pub elapsed_seconds: f64,
+}
+
+/// One slot ahead.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ahead {
+    /// Its length, seconds.
+    pub seconds: f64,
+    /// Its expected carbon intensity, gCO2eq/kWh, >= 0.
+    pub intensity: f64,
+    /// Its expected requests, >= 0.
+    pub requests: f64,
+}
+
+impl Horizon<'_> {
+    /// How far it reaches, seconds.
+    pub fn seconds(&self) -> f64 {
+        self.slots.iter().map(|slot| slot.seconds).sum()
+    }
 }
 
 impl Situation<'_> {

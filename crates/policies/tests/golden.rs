@@ -256,7 +256,10 @@ fn replay(case: &Value, report: &mut Report) {
         let (now, next) = (input["intensityNow"].as_f64(), input["intensityNext"].as_f64());
         if let Some(menu) = &menu {
             let (target_error, balance) = (config.target_error(), ledger.balance());
-            policy.decide(&Situation { menu, target_error, balance, bounds, now, next }, &mut decision);
+            policy.decide(
+                &Situation { menu, target_error, balance, bounds, now, next, horizon: None },
+                &mut decision,
+            );
             ledger.post(instant, target_error, (1.0 - decision.avg_precision).max(0.0));
         }
         step.float("balance", &expect["balance"], ledger.balance());

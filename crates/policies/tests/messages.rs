@@ -90,8 +90,8 @@ fn the_warning_about_energy() {
 #[test]
 fn an_unknown_policy_is_answered_with_the_known_ones() {
     let registry = Registry::builtin();
-    assert_snapshot!(registry.create("credit-greed", 0).unwrap_err(), @"`credit-greed` is not a policy: expected one of constant-mix, credit-greedy, forecast-aware, forecast-aware-global, p100, precision-tier, random, round-robin");
-    assert_snapshot!(registry.create("", 0).unwrap_err(), @"`` is not a policy: expected one of constant-mix, credit-greedy, forecast-aware, forecast-aware-global, p100, precision-tier, random, round-robin");
+    assert_snapshot!(registry.create("credit-greed", 0).unwrap_err(), @"`credit-greed` is not a policy: expected one of constant-mix, credit-greedy, forecast-aware, forecast-aware-global, p100, precision-tier, random, receding-horizon, round-robin");
+    assert_snapshot!(registry.create("", 0).unwrap_err(), @"`` is not a policy: expected one of constant-mix, credit-greedy, forecast-aware, forecast-aware-global, p100, precision-tier, random, receding-horizon, round-robin");
     let hostile = registry.create(&"\u{1b}[2J".repeat(50), 0).unwrap_err();
     assert!(hostile.name.len() < 300 && !hostile.name.contains('\u{1b}'), "{hostile}");
 }
@@ -100,9 +100,9 @@ fn an_unknown_policy_is_answered_with_the_known_ones() {
 fn an_alias_says_who_serves() {
     let registry = Registry::builtin();
     let created = registry.create("forecast-aware-global", 0).unwrap();
-    assert_eq!(created.policy.name(), "forecast-aware");
-    assert_snapshot!(created.warning.unwrap(), @"policy forecast-aware-global is served by forecast-aware, which looks one slot ahead");
-    assert_eq!(registry.aliases().collect::<Vec<_>>(), [("forecast-aware-global", "forecast-aware")]);
+    assert_eq!(created.policy.name(), "receding-horizon");
+    assert_snapshot!(created.warning.unwrap(), @"policy forecast-aware-global is served by receding-horizon, which plans the whole forecast");
+    assert_eq!(registry.aliases().collect::<Vec<_>>(), [("forecast-aware-global", "receding-horizon")]);
     for name in registry.names().filter(|name| *name != "forecast-aware-global") {
         let created = registry.create(name, 0).unwrap();
         assert_eq!((created.policy.name(), created.warning.as_deref()), (name, None));

@@ -87,7 +87,7 @@ fn oracle_optimum_under_the_ledger() {
         same(&case.name, "emissions", case.ledger.emissions, found.emissions, file.tolerance);
         feasible(case, &found.errors, file.tolerance);
         // A plan over the whole trace begins as the optimum does, price and all.
-        let plan = Planner::default().plan(&segments, account, &loads, &[]);
+        let plan = Planner::default().plan(&segments, account, &loads, &[], &[]);
         same(&case.name, "first error of the plan", found.errors[0], plan.error, file.tolerance);
         assert_eq!(found.prices[0], plan.price, "{}", case.name);
         if let (Some(error), Some(price)) = (case.ledger.first_error, case.ledger.first_price) {

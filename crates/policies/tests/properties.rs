@@ -72,7 +72,7 @@ proptest! {
             let mut decision = Decision::default();
             for (target_error, balance, now, next) in &inputs {
                 let (target_error, balance, now, next) = (*target_error, *balance, *now, *next);
-                policy.decide(&Situation { menu: &menu, target_error, balance, bounds, now, next }, &mut decision);
+                policy.decide(&Situation { menu: &menu, target_error, balance, bounds, now, next, horizon: None }, &mut decision);
                 let shares = &decision.shares;
                 prop_assert_eq!(shares.len(), menu.entries().len());
                 prop_assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)), "{}: {:?}", name, shares);

@@ -46,10 +46,7 @@ impl fmt::Debug for Request {
     /// Header fields by name only: their values may be keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Request")
-            .field("url", &self.url)
-            .field("headers", &names)
-            .finish()
+        f.debug_struct("Request").field("url", &self.url).field("headers", &names).finish()
     }
 }
 

@@ -63,10 +63,7 @@ pub struct BadDemandState;
 impl DemandEstimator {
     /// Nothing known yet; `half_life` is held within 1 s and 30 d.
     pub fn new(half_life: SignedDuration) -> Self {
-        Self {
-            half_life: half_life.clamp(HALF_LIVES.0, HALF_LIVES.1),
-            state: None,
-        }
+        Self { half_life: half_life.clamp(HALF_LIVES.0, HALF_LIVES.1), state: None }
     }
 
     /// Takes a report: `requests` were served in the `seconds` before `window_end`.
@@ -85,12 +82,7 @@ impl DemandEstimator {
         if from >= window_end {
             return;
         }
-        let mut state = self.state.unwrap_or(State {
-            since: from,
-            until: from,
-            requests: 0.0,
-            seconds: 0.0,
-        });
+        let mut state = self.state.unwrap_or(State { since: from, until: from, requests: 0.0, seconds: 0.0 });
         self.cover(&mut state, from, window_end);
         let age = seconds_between(window_end, state.until);
         state.requests += requests * self.mean_weight(seconds) * self.weight(age);
@@ -143,11 +135,7 @@ impl DemandEstimator {
     /// Mean weight over the last `seconds`.
     fn mean_weight(&self, seconds: f64) -> f64 {
         let exponent = core::f64::consts::LN_2 * seconds / self.half_life.as_secs_f64();
-        if exponent > 0.0 {
-            -libm::expm1(-exponent) / exponent
-        } else {
-            1.0
-        }
+        if exponent > 0.0 { -libm::expm1(-exponent) / exponent } else { 1.0 }
     }
 }
 
@@ -159,10 +147,7 @@ impl Default for DemandEstimator {
 
 impl From<DemandEstimator> for Stored {
     fn from(estimator: DemandEstimator) -> Self {
-        Self {
-            half_life_seconds: estimator.half_life.as_secs_f64(),
-            state: estimator.state,
-        }
+        Self { half_life_seconds: estimator.half_life.as_secs_f64(), state: estimator.state }
     }
 }
 
@@ -177,14 +162,7 @@ impl TryFrom<Stored> for DemandEstimator {
             weights && state.seconds > 0.0 && state.since <= state.until
         };
         let whole = (HALF_LIVES.0..=HALF_LIVES.1).contains(&half_life) && stored.state.is_none_or(sound);
-        if whole {
-            Ok(Self {
-                half_life,
-                state: stored.state,
-            })
-        } else {
-            Err(BadDemandState)
-        }
+        if whole { Ok(Self { half_life, state: stored.state }) } else { Err(BadDemandState) }
     }
 }
 

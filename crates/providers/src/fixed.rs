@@ -45,8 +45,6 @@ impl Adapter for Fixed {
     }
 
     fn parse(&self, _: &CarbonTarget, _: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
-        self.forecast(now).map_err(|_| BadAnswer::Empty {
-            provider: NAME.to_owned(),
-        })
+        self.forecast(now).map_err(|_| BadAnswer::Empty { provider: NAME.to_owned() })
     }
 }

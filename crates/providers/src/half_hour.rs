@@ -10,22 +10,14 @@ pub(crate) const HALF_HOUR: SignedDuration = SignedDuration::from_mins(30);
 pub(crate) fn start(at: Timestamp) -> Timestamp {
     let seconds = at.as_second();
     // `as_second` truncates towards zero, so before 1970 a fraction must count as the second below.
-    let whole = if at.subsec_nanosecond() < 0 {
-        seconds - 1
-    } else {
-        seconds
-    };
+    let whole = if at.subsec_nanosecond() < 0 { seconds - 1 } else { seconds };
     let floored = whole - whole.rem_euclid(HALF_HOUR.as_secs());
     Timestamp::from_second(floored).unwrap_or(Timestamp::MIN)
 }
 
 /// `at` plus `duration`, held inside the years that timestamps know.
 pub(crate) fn later(at: Timestamp, duration: SignedDuration) -> Timestamp {
-    let end = if duration.is_negative() {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    };
+    let end = if duration.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
     at.checked_add(duration).unwrap_or(end)
 }
 

@@ -65,9 +65,7 @@ impl Client {
             .user_agent(USER_AGENT)
             .proxy(proxy)
             .build();
-        Self {
-            agent: config.new_agent(),
-        }
+        Self { agent: config.new_agent() }
     }
 }
 
@@ -80,10 +78,9 @@ impl Default for Client {
 impl Fetch for Client {
     fn fetch(&self, request: &Request, timeout: Duration) -> Result<Vec<u8>, FetchError> {
         let asked = Asked { request, timeout };
-        let follow = request
-            .headers
-            .iter()
-            .all(|(name, _)| name.eq_ignore_ascii_case(HARMLESS));
+        check_url(&request.url)
+            .map_err(|bad| FetchError::BadRequest { url: asked.url(), problem: bad.to_string() })?;
+        let follow = request.headers.iter().all(|(name, _)| name.eq_ignore_ascii_case(HARMLESS));
         let redirects = if follow { MAX_REDIRECTS } else { 0 };
         let get = self.agent.get(&request.url).config();
         let mut get = get.timeout_global(Some(timeout)).max_redirects(redirects).build();
@@ -113,12 +110,7 @@ struct Asked<'r> {
 impl Asked<'_> {
     fn whole(&self, body: Body) -> Result<Vec<u8>, FetchError> {
         let mut bytes = Vec::new();
-        match body
-            .into_with_config()
-            .limit(MAX_BODY)
-            .reader()
-            .read_to_end(&mut bytes)
-        {
+        match body.into_with_config().limit(MAX_BODY).reader().read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
             Err(error) => Err(self.failed(&error.into())),
         }
@@ -126,6 +118,10 @@ impl Asked<'_> {
 
     /// What a person needs to see of an error's body; what of it cannot be read is left out.
     fn beginning(&self, body: Body) -> String {
+        // A password travels in a coded form that could not be found in an echo.
+        if self.request.url.contains('@') {
+            return "withheld, since the URL holds a password".to_owned();
+        }
         let mut bytes = Vec::new();
         let read = body.into_reader().take(EXCERPT_BYTES).read_to_end(&mut bytes);
         if read.is_err() && bytes.is_empty() {
@@ -136,27 +132,20 @@ impl Asked<'_> {
 
     fn failed(&self, error: &ureq::Error) -> FetchError {
         let url = self.url();
-        let not_sent = |problem: &str| FetchError::BadRequest {
-            url: self.url(),
-            problem: problem.to_owned(),
-        };
+        let not_sent =
+            |problem: &str| FetchError::BadRequest { url: self.url(), problem: problem.to_owned() };
         match error {
-            ureq::Error::Timeout(_) => FetchError::TimedOut {
-                url,
-                timeout: self.timeout,
-            },
+            ureq::Error::Timeout(_) => FetchError::TimedOut { url, timeout: self.timeout },
             ureq::Error::BodyExceedsLimit(limit) => FetchError::TooLarge { url, limit: *limit },
             // These quote what was given, which may hold a password.
             ureq::Error::BadUri(_) => not_sent("expected an absolute http or https URL"),
             ureq::Error::Http(_) => not_sent("the URL or a header field has a character that none may have"),
-            ureq::Error::TooManyRedirects => FetchError::Connection {
-                url,
-                problem: format!("more than {MAX_REDIRECTS} redirects"),
-            },
-            other => FetchError::Connection {
-                url,
-                problem: excerpt(&self.without_secrets(&other.to_string())),
-            },
+            ureq::Error::TooManyRedirects => {
+                FetchError::Connection { url, problem: format!("more than {MAX_REDIRECTS} redirects") }
+            }
+            other => {
+                FetchError::Connection { url, problem: excerpt(&self.without_secrets(&other.to_string())) }
+            }
         }
     }
 
@@ -164,9 +153,7 @@ impl Asked<'_> {
     fn url(&self) -> String {
         let url = &self.request.url;
         let path_end = url.find(['?', '#']).unwrap_or(url.len());
-        let (scheme, rest) = url[..path_end]
-            .split_once("://")
-            .unwrap_or(("", &url[..path_end]));
+        let (scheme, rest) = url[..path_end].split_once("://").unwrap_or(("", &url[..path_end]));
         let authority_end = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at(authority_end);
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -174,24 +161,14 @@ impl Asked<'_> {
         format!("{scheme}{separator}{host}{path}")
     }
 
-    /// `text` without what only the asked should know, in case it was echoed. A password of the URL travels
-    /// in a coded form, so with one nothing is passed on.
+    /// `text` without what only the asked should know, in case it was echoed.
     fn without_secrets(&self, text: &str) -> String {
         let Request { url, headers } = self.request;
-        if url.contains('@') {
-            return "withheld, since the URL holds a password".to_owned();
-        }
-        let fields = headers
-            .iter()
-            .filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS));
+        let fields = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS));
         let query = url.split_once('?').map_or("", |(_, query)| query).split('&');
-        let values = query
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(_, value)| value);
-        let secrets = fields
-            .map(|(_, value)| value.trim())
-            .chain(values)
-            .filter(|value| value.len() >= SHORTEST_KEY);
+        let values = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+        let secrets =
+            fields.map(|(_, value)| value.trim()).chain(values).filter(|value| value.len() >= SHORTEST_KEY);
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
@@ -207,7 +184,7 @@ pub enum BadUrl {
     Port,
 }
 
-/// Whether `url` is one that [`Client`] can ask for, or that paths can be put below.
+/// Whether `url` is one that [`Client`] can ask for.
 ///
 /// # Errors
 ///
@@ -215,29 +192,20 @@ pub enum BadUrl {
 pub fn check_url(url: &str) -> Result<(), BadUrl> {
     let uri: Uri = url.parse().map_err(|_| BadUrl::NotAbsolute)?;
     let http = matches!(uri.scheme_str(), Some("http" | "https"));
-    let authority = uri
-        .authority()
-        .filter(|authority| http && !authority.host().is_empty());
+    let authority = uri.authority().filter(|authority| http && !authority.host().is_empty());
     let authority = authority.ok_or(BadUrl::NotAbsolute)?;
     let text = authority.as_str();
     let host_and_port = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
     // A port beyond the range would be taken for none, and the default port be asked instead.
     let port = host_and_port.strip_prefix(authority.host()).unwrap_or_default();
     let sound = port.is_empty()
-        || port
-            .strip_prefix(':')
-            .is_some_and(|digits| digits.parse::<u16>().is_ok_and(|port| port > 0));
+        || port.strip_prefix(':').is_some_and(|digits| digits.parse::<u16>().is_ok_and(|port| port > 0));
     if sound { Ok(()) } else { Err(BadUrl::Port) }
 }
 
 /// `Retry-After`: seconds, or a date, which counts from the answer's own `Date`.
 fn retry_after(headers: &HeaderMap) -> Option<SignedDuration> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::trim)
-    };
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let wait = text("retry-after")?;
     if let Ok(seconds) = wait.parse::<u32>() {
         return Some(SignedDuration::from_secs(i64::from(seconds)));

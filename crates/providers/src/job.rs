@@ -36,7 +36,7 @@ impl Job {
     /// # Errors
     ///
     /// [`RefreshError`] with what every provider had to say.
-    pub fn run(&self, fetch: &impl Fetch, now: Timestamp) -> Result<Forecast, RefreshError> {
+    pub fn run(&self, fetch: &(impl Fetch + ?Sized), now: Timestamp) -> Result<Forecast, RefreshError> {
         self.run_watched(fetch, now, |_, _| ())
     }
 
@@ -48,7 +48,7 @@ impl Job {
     /// [`RefreshError`] with what every provider had to say.
     pub fn run_watched(
         &self,
-        fetch: &impl Fetch,
+        fetch: &(impl Fetch + ?Sized),
         now: Timestamp,
         mut watch: impl FnMut(&str, Result<&Forecast, &AttemptError>),
     ) -> Result<Forecast, RefreshError> {
@@ -61,23 +61,17 @@ impl Job {
                 }
                 Err(problem) => {
                     watch(adapter.name(), Err(&problem));
-                    attempts.push(Attempt {
-                        provider: adapter.name().to_owned(),
-                        problem,
-                    });
+                    attempts.push(Attempt { provider: adapter.name().to_owned(), problem });
                 }
             }
         }
-        Err(RefreshError {
-            target: self.target.clone(),
-            attempts,
-        })
+        Err(RefreshError { target: self.target.clone(), attempts })
     }
 
     fn attempt(
         &self,
         adapter: &dyn Adapter,
-        fetch: &impl Fetch,
+        fetch: &(impl Fetch + ?Sized),
         now: Timestamp,
     ) -> Result<Forecast, AttemptError> {
         match adapter.plan(&self.target, now)? {
@@ -132,9 +126,7 @@ pub enum AttemptError {
 impl RefreshError {
     /// No provider has such a target: asking again soon cannot help.
     pub fn is_not_understood(&self) -> bool {
-        self.attempts
-            .iter()
-            .all(|attempt| matches!(attempt.problem, AttemptError::NotUnderstood(_)))
+        self.attempts.iter().all(|attempt| matches!(attempt.problem, AttemptError::NotUnderstood(_)))
     }
 
     /// The longest wait that a provider of the chain asked for.

@@ -26,9 +26,7 @@ pub struct LegacyForecast {
 impl LegacyForecast {
     /// The service whose endpoint is `{base_url}/forecast`; an absolute http or https URL.
     pub fn new(base_url: impl Into<String>) -> Self {
-        Self {
-            base: trimmed(&base_url.into()),
-        }
+        Self { base: trimmed(&base_url.into()) }
     }
 }
 
@@ -39,10 +37,7 @@ impl Adapter for LegacyForecast {
 
     fn plan(&self, _: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
         let url = format!("{}/forecast", self.base);
-        Ok(Plan::Ask(Request {
-            url,
-            headers: vec![("Accept", "application/json".to_owned())],
-        }))
+        Ok(Plan::Ask(Request { url, headers: vec![("Accept", "application/json".to_owned())] }))
     }
 
     fn parse(&self, _: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
@@ -55,10 +50,7 @@ impl Adapter for LegacyForecast {
 }
 
 fn two_slots(document: &Map<String, Value>, now: Timestamp) -> Result<Forecast, BadAnswer> {
-    let broken = |problem| BadAnswer::NotTheFormat {
-        provider: NAME.to_owned(),
-        problem,
-    };
+    let broken = |problem| BadAnswer::NotTheFormat { provider: NAME.to_owned(), problem };
     let present = |members: &&[&str; 2]| members.iter().any(|member| document.contains_key(*member));
     let Some(members) = MEMBERS.iter().find(present) else {
         return Err(broken(
@@ -71,18 +63,11 @@ fn two_slots(document: &Map<String, Value>, now: Timestamp) -> Result<Forecast, 
     let bounds = [(start, middle), (middle, half_hour::later(middle, HALF_HOUR))];
     let read = members.map(|member| neso::grams(document, member));
     let slot = |(&(from, to), grams): (&(Timestamp, Timestamp), &Result<Option<CarbonIntensity>, String>)| {
-        grams
-            .as_ref()
-            .ok()
-            .copied()
-            .flatten()
-            .map(|grams| Slot::new(from, to, grams))
+        grams.as_ref().ok().copied().flatten().map(|grams| Slot::new(from, to, grams))
     };
     let slots = bounds.iter().zip(&read).filter_map(slot).collect();
     Forecast::new(NAME, None, now, slots).map_err(|_| match read.into_iter().find_map(Result::err) {
         Some(problem) => broken(format!("/{problem}")),
-        None => BadAnswer::Empty {
-            provider: NAME.to_owned(),
-        },
+        None => BadAnswer::Empty { provider: NAME.to_owned() },
     })
 }

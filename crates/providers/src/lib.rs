@@ -56,6 +56,7 @@ pub mod http;
 pub mod job;
 pub mod legacy;
 mod neso;
+pub mod own;
 pub mod refresh;
 pub mod trace;
 pub mod uk;

@@ -18,10 +18,7 @@ const LONGEST_SLOT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The answer as an object, unless it is none or says that something went wrong.
 pub(crate) fn document(provider: &str, body: &[u8]) -> Result<Map<String, Value>, BadAnswer> {
-    let broken = |problem: String| BadAnswer::NotTheFormat {
-        provider: provider.to_owned(),
-        problem,
-    };
+    let broken = |problem: String| BadAnswer::NotTheFormat { provider: provider.to_owned(), problem };
     let body = body.trim_ascii();
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
     if body.is_empty() {
@@ -33,17 +30,11 @@ pub(crate) fn document(provider: &str, body: &[u8]) -> Result<Map<String, Value>
         broken(format!("{error}; it begins `{}`", excerpt(&start)))
     })?;
     let Value::Object(document) = value else {
-        return Err(broken(format!(
-            "{} stands at the top: expected an object",
-            kind(&value)
-        )));
+        return Err(broken(format!("{} stands at the top: expected an object", kind(&value))));
     };
     match document.get("error") {
         None | Some(Value::Null) => Ok(document),
-        Some(error) => Err(BadAnswer::Refused {
-            provider: provider.to_owned(),
-            message: said(error),
-        }),
+        Some(error) => Err(BadAnswer::Refused { provider: provider.to_owned(), message: said(error) }),
     }
 }
 
@@ -54,10 +45,7 @@ pub(crate) fn forecast(
     place: &Place,
     now: Timestamp,
 ) -> Result<Forecast, BadAnswer> {
-    let broken = |problem| BadAnswer::NotTheFormat {
-        provider: provider.to_owned(),
-        problem,
-    };
+    let broken = |problem| BadAnswer::NotTheFormat { provider: provider.to_owned(), problem };
     let (list, at) = series(document, place).map_err(broken)?;
     let mut slots = Vec::with_capacity(list.len());
     let mut first_problem = None;
@@ -70,9 +58,7 @@ pub(crate) fn forecast(
     // Without a single slot the first problem is the answer to "why"; with one, the rest are gaps.
     Forecast::new(provider, None, now, slots).map_err(|_| match first_problem {
         Some(problem) => broken(problem),
-        None => BadAnswer::Empty {
-            provider: provider.to_owned(),
-        },
+        None => BadAnswer::Empty { provider: provider.to_owned() },
     })
 }
 
@@ -139,18 +125,13 @@ fn slot(value: &Value, at: &str) -> Result<Option<Slot>, String> {
     };
     let length = to.duration_since(from);
     if length <= SignedDuration::ZERO || length > LONGEST_SLOT {
-        return Err(format!(
-            "{at}: it lasts from {from} to {to}: expected more than nothing, at most a day"
-        ));
+        return Err(format!("{at}: it lasts from {from} to {to}: expected more than nothing, at most a day"));
     }
     let intensity = match slot.get("intensity") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(intensity)) => intensity,
         Some(other) => {
-            return Err(format!(
-                "{at}/intensity: {} stands here: expected an object",
-                kind(other)
-            ));
+            return Err(format!("{at}/intensity: {} stands here: expected an object", kind(other)));
         }
     };
     // A slot that has begun may carry what was measured and no forecast any more.
@@ -161,12 +142,7 @@ fn slot(value: &Value, at: &str) -> Result<Option<Slot>, String> {
     };
     let word = intensity.get("index").and_then(Value::as_str);
     let index = word.and_then(Index::parse).unwrap_or_else(|| Index::of(forecast));
-    Ok(Some(Slot {
-        from,
-        to,
-        forecast,
-        index,
-    }))
+    Ok(Some(Slot { from, to, forecast, index }))
 }
 
 /// The intensity under `key`: a number or a string that holds one, `None` where it is missing or null.
@@ -191,20 +167,12 @@ fn time(value: Option<&Value>, at: &str) -> Result<Timestamp, String> {
             ));
         }
         None => {
-            return Err(format!(
-                "{at}: missing: expected a time such as 2018-01-20T12:00Z"
-            ));
+            return Err(format!("{at}: missing: expected a time such as 2018-01-20T12:00Z"));
         }
     };
-    let utc = || {
-        text.parse::<DateTime>()
-            .and_then(|civil| TimeZone::UTC.to_timestamp(civil))
-    };
+    let utc = || text.parse::<DateTime>().and_then(|civil| TimeZone::UTC.to_timestamp(civil));
     text.parse::<Timestamp>().or_else(|_| utc()).map_err(|_| {
-        format!(
-            "{at}: `{}` is not a time: expected one such as 2018-01-20T12:00Z",
-            excerpt(text)
-        )
+        format!("{at}: `{}` is not a time: expected one such as 2018-01-20T12:00Z", excerpt(text))
     })
 }
 

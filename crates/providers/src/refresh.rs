@@ -72,10 +72,7 @@ impl Status {
     /// How old the last good forecast is, never negative; `None` without one.
     pub fn age(&self, now: Timestamp) -> Option<SignedDuration> {
         let forecast = self.latest.as_ref()?;
-        Some(
-            now.duration_since(forecast.retrieved_at)
-                .max(SignedDuration::ZERO),
-        )
+        Some(now.duration_since(forecast.retrieved_at).max(SignedDuration::ZERO))
     }
 
     /// Whether a job for it is running.
@@ -125,10 +122,7 @@ impl Refresher {
             stays
         });
         for (target, wanted) in wanted {
-            let wanted = Wanted {
-                ttl: wanted.ttl.clamp(MIN_TTL, MAX_TTL),
-                ..*wanted
-            };
+            let wanted = Wanted { ttl: wanted.ttl.clamp(MIN_TTL, MAX_TTL), ..*wanted };
             match self.entries.get_mut(target) {
                 Some(entry) if entry.wanted == wanted => {}
                 Some(entry) => {
@@ -155,11 +149,7 @@ impl Refresher {
         entry.status.due = None;
         let timeout = entry.wanted.timeout;
         self.in_flight.insert(target.clone());
-        Some(Job {
-            target,
-            timeout,
-            chain: Arc::clone(&self.chain),
-        })
+        Some(Job { target, timeout, chain: Arc::clone(&self.chain) })
     }
 
     /// When [`Refresher::take_due`] will have something next; `None` while nothing is waiting.
@@ -236,14 +226,7 @@ impl Refresher {
 impl Entry {
     fn new(wanted: Wanted, now: Timestamp) -> Self {
         let status = Status::default();
-        Self {
-            wanted,
-            since: now,
-            at_least: SignedDuration::ZERO,
-            hopeless: false,
-            fresh: true,
-            status,
-        }
+        Self { wanted, since: now, at_least: SignedDuration::ZERO, hopeless: false, fresh: true, status }
     }
 
     fn take(&mut self, outcome: Result<Forecast, RefreshError>, now: Timestamp) -> Option<Arc<Forecast>> {
@@ -261,10 +244,8 @@ impl Entry {
                 Some(forecast)
             }
             Err(error) => {
-                self.at_least = error
-                    .retry_after()
-                    .unwrap_or_default()
-                    .clamp(SignedDuration::ZERO, MAX_BACKOFF);
+                self.at_least =
+                    error.retry_after().unwrap_or_default().clamp(SignedDuration::ZERO, MAX_BACKOFF);
                 self.hopeless = error.is_not_understood();
                 self.status.failures = self.status.failures.saturating_add(1);
                 self.status.last_error = Some(error.to_string());

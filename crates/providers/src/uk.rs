@@ -36,9 +36,7 @@ pub struct UkCarbonIntensity {
 impl UkCarbonIntensity {
     /// The service below `base_url`, an absolute http or https URL; see [`UK_BASE_URL`].
     pub fn new(base_url: impl Into<String>) -> Self {
-        Self {
-            base: trimmed(&base_url.into()),
-        }
+        Self { base: trimmed(&base_url.into()) }
     }
 }
 
@@ -62,10 +60,7 @@ impl Adapter for UkCarbonIntensity {
             Place::Region(id) => format!("{base}/regional/intensity/{from}/fw48h/regionid/{id}"),
             Place::Postcode(outward) => format!("{base}/regional/intensity/{from}/fw48h/postcode/{outward}"),
         };
-        Ok(Plan::Ask(Request {
-            url,
-            headers: vec![("Accept", "application/json".to_owned())],
-        }))
+        Ok(Plan::Ask(Request { url, headers: vec![("Accept", "application/json".to_owned())] }))
     }
 
     fn parse(&self, target: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
@@ -103,20 +98,12 @@ pub(crate) fn trimmed(base: &str) -> String {
 }
 
 fn place(target: &CarbonTarget) -> Result<Place, NotUnderstood> {
-    let refused = || NotUnderstood {
-        target: excerpt(target.as_str()),
-        provider: NAME.to_owned(),
-        expected: EXPECTED,
-    };
+    let refused =
+        || NotUnderstood { target: excerpt(target.as_str()), provider: NAME.to_owned(), expected: EXPECTED };
     let text = target.as_str().trim().to_ascii_lowercase();
     let place = match text.split_once(':') {
         None if text == "national" => Some(Place::National),
-        Some(("region", id)) => id
-            .trim()
-            .parse()
-            .ok()
-            .filter(|id| (1..=17).contains(id))
-            .map(Place::Region),
+        Some(("region", id)) => id.trim().parse().ok().filter(|id| (1..=17).contains(id)).map(Place::Region),
         Some(("postcode", code)) => outward(code).map(Place::Postcode),
         _ => None,
     };

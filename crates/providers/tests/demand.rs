@@ -18,26 +18,18 @@ fn rate(windows: &[(i64, f64, f64)]) -> f64 {
     for (end, length, requests) in windows {
         estimator.observe(at(*end), *length, *requests);
     }
-    estimator
-        .rate(at(windows.iter().map(|window| window.0).max().unwrap()))
-        .unwrap()
+    estimator.rate(at(windows.iter().map(|window| window.0).max().unwrap())).unwrap()
 }
 
 fn assert_close(found: f64, expected: f64) {
-    assert!(
-        (found - expected).abs() <= 1e-9 * expected.abs().max(1.0),
-        "{found} is not {expected}"
-    );
+    assert!((found - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{found} is not {expected}");
 }
 
 #[test]
 fn a_steady_rate_is_found_whatever_the_windows() {
     assert_close(rate(&[(30, 30.0, 600.0)]), 20.0);
     assert_close(rate(&[(30, 30.0, 600.0), (60, 30.0, 600.0)]), 20.0);
-    assert_close(
-        rate(&[(1, 1.0, 20.0), (61, 60.0, 1_200.0), (3_661, 3_600.0, 72_000.0)]),
-        20.0,
-    );
+    assert_close(rate(&[(1, 1.0, 20.0), (61, 60.0, 1_200.0), (3_661, 3_600.0, 72_000.0)]), 20.0);
     assert_close(rate(&[(30, 30.0, 0.0)]), 0.0);
 }
 
@@ -45,32 +37,18 @@ fn a_steady_rate_is_found_whatever_the_windows() {
 fn after_a_half_life_the_old_rate_counts_half() {
     // A long past at 10/s, then one half-life at 30/s.
     assert_close(rate(&[(0, 86_400.0, 864_000.0), (100, 100.0, 3_000.0)]), 20.0);
-    assert_close(
-        rate(&[
-            (0, 86_400.0, 864_000.0),
-            (50, 50.0, 1_500.0),
-            (100, 50.0, 1_500.0),
-        ]),
-        20.0,
-    );
+    assert_close(rate(&[(0, 86_400.0, 864_000.0), (50, 50.0, 1_500.0), (100, 50.0, 1_500.0)]), 20.0);
 }
 
 #[test]
 fn windows_of_several_routers_add_up() {
-    let both = [
-        (30, 30.0, 600.0),
-        (30, 30.0, 300.0),
-        (60, 30.0, 600.0),
-        (60, 30.0, 300.0),
-    ];
+    let both = [(30, 30.0, 600.0), (30, 30.0, 300.0), (60, 30.0, 600.0), (60, 30.0, 300.0)];
     assert_close(rate(&both), 30.0);
     let mut reversed = both;
     reversed.reverse();
     assert_close(rate(&reversed), 30.0);
     // Out of step by half a window, the second router one window behind at the end.
-    let skewed: Vec<_> = (1..200)
-        .flat_map(|n| [(30 * n, 30.0, 600.0), (30 * n - 15, 30.0, 300.0)])
-        .collect();
+    let skewed: Vec<_> = (1..200).flat_map(|n| [(30 * n, 30.0, 600.0), (30 * n - 15, 30.0, 300.0)]).collect();
     let found = rate(&skewed);
     assert!((found - 30.0).abs() < 2.0, "{found}");
 }
@@ -153,12 +131,7 @@ fn a_stored_estimator_is_checked() {
         ("08:00:30", "07:00:00"),
     ] {
         let refused = serde_json::from_str::<DemandEstimator>(&good.replace(right, wrong)).unwrap_err();
-        assert!(
-            refused
-                .to_string()
-                .starts_with("not the state of a demand estimator"),
-            "{refused}"
-        );
+        assert!(refused.to_string().starts_with("not the state of a demand estimator"), "{refused}");
     }
 }
 

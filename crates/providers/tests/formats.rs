@@ -36,15 +36,8 @@ fn parse(adapter: &dyn Adapter, target: &str, body: &str) -> Result<Forecast, St
 /// `HH:MM-HH:MM=grams/index` for every slot.
 fn shape(forecast: &Forecast) -> Vec<String> {
     let clock = |instant: Timestamp| instant.strftime("%H:%M").to_string();
-    let slot = |s: &models::Slot| {
-        format!(
-            "{}-{}={}/{}",
-            clock(s.from),
-            clock(s.to),
-            s.forecast.get(),
-            s.index
-        )
-    };
+    let slot =
+        |s: &models::Slot| format!("{}-{}={}/{}", clock(s.from), clock(s.to), s.forecast.get(), s.index);
     forecast.slots().iter().map(slot).collect()
 }
 
@@ -53,11 +46,7 @@ fn national(intensities: &[&str]) -> String {
     let slot = |(index, intensity): (usize, &&str)| {
         let (from, to) = (720 + 30 * index, 750 + 30 * index);
         let clock = |minutes: usize| format!("2018-01-20T{:02}:{:02}Z", minutes / 60, minutes % 60);
-        format!(
-            r#"{{"from":"{}","to":"{}","intensity":{intensity}}}"#,
-            clock(from),
-            clock(to)
-        )
+        format!(r#"{{"from":"{}","to":"{}","intensity":{intensity}}}"#, clock(from), clock(to))
     };
     let slots: Vec<_> = intensities.iter().enumerate().map(slot).collect();
     format!(r#"{{"data":[{}]}}"#, slots.join(","))
@@ -124,11 +113,7 @@ fn a_target_that_the_uk_api_lacks_is_refused_with_what_would_be_right() {
              `region:17`, or `postcode:` with the outward part, as in `postcode:OX1`"
         );
         assert_eq!(refused, expected);
-        assert!(
-            parse(&uk(), target, &national(&[r#"{"forecast":1}"#]))
-                .unwrap_err()
-                .contains(&expected)
-        );
+        assert!(parse(&uk(), target, &national(&[r#"{"forecast":1}"#])).unwrap_err().contains(&expected));
     }
 }
 
@@ -152,16 +137,9 @@ fn a_national_answer_is_read() {
             "14:00-14:30=0/very low",
         ]
     );
-    assert_eq!(
-        (&*forecast.source, forecast.issued_at),
-        ("uk-carbon-intensity", None)
-    );
+    assert_eq!((&*forecast.source, forecast.issued_at), ("uk-carbon-intensity", None));
     assert_eq!(forecast.retrieved_at, now());
-    assert_eq!(
-        parse(&uk(), "national", &format!("\u{feff}  {body}\n")),
-        Ok(forecast),
-        "a byte order mark"
-    );
+    assert_eq!(parse(&uk(), "national", &format!("\u{feff}  {body}\n")), Ok(forecast), "a byte order mark");
 }
 
 #[test]
@@ -182,17 +160,10 @@ fn what_is_missing_or_absurd_is_a_gap_and_never_zero() {
         "[]",
         "266",
     ] {
-        let body = national(&[
-            r#"{"forecast":100,"index":"low"}"#,
-            gap,
-            r#"{"forecast":120,"index":"moderate"}"#,
-        ]);
+        let body =
+            national(&[r#"{"forecast":100,"index":"low"}"#, gap, r#"{"forecast":120,"index":"moderate"}"#]);
         let forecast = parse(&uk(), "national", &body).unwrap();
-        assert_eq!(
-            shape(&forecast),
-            ["12:00-12:30=100/low", "13:00-13:30=120/moderate"],
-            "{gap}"
-        );
+        assert_eq!(shape(&forecast), ["12:00-12:30=100/low", "13:00-13:30=120/moderate"], "{gap}");
     }
 }
 
@@ -211,39 +182,17 @@ fn what_was_measured_stands_in_where_the_forecast_is_gone() {
 #[test]
 fn times_come_with_and_without_seconds_offset_and_end() {
     let slots = [
-        (
-            r#""from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z""#,
-            "12:00-12:30=9/very low",
-        ),
-        (
-            r#""from":"2018-01-20T12:00:00Z","to":"2018-01-20T12:30:00.000Z""#,
-            "12:00-12:30=9/very low",
-        ),
-        (
-            r#""from":"2018-01-20T14:00+02:00","to":"2018-01-20T14:30+02:00""#,
-            "12:00-12:30=9/very low",
-        ),
-        (
-            r#""from":"2018-01-20T12:00","to":"2018-01-20T12:30""#,
-            "12:00-12:30=9/very low",
-        ),
+        (r#""from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z""#, "12:00-12:30=9/very low"),
+        (r#""from":"2018-01-20T12:00:00Z","to":"2018-01-20T12:30:00.000Z""#, "12:00-12:30=9/very low"),
+        (r#""from":"2018-01-20T14:00+02:00","to":"2018-01-20T14:30+02:00""#, "12:00-12:30=9/very low"),
+        (r#""from":"2018-01-20T12:00","to":"2018-01-20T12:30""#, "12:00-12:30=9/very low"),
         (r#""from":" 2018-01-20 12:00Z ""#, "12:00-12:30=9/very low"),
-        (
-            r#""from":"2018-01-20T12:00Z","to":null"#,
-            "12:00-12:30=9/very low",
-        ),
-        (
-            r#""from":"2018-01-20T12:00Z","to":"2018-01-20T13:00Z""#,
-            "12:00-13:00=9/very low",
-        ),
+        (r#""from":"2018-01-20T12:00Z","to":null"#, "12:00-12:30=9/very low"),
+        (r#""from":"2018-01-20T12:00Z","to":"2018-01-20T13:00Z""#, "12:00-13:00=9/very low"),
     ];
     for (times, expected) in slots {
         let body = format!(r#"{{"data":[{{{times},"intensity":{{"forecast":9}}}}]}}"#);
-        assert_eq!(
-            shape(&parse(&uk(), "national", &body).unwrap()),
-            [expected],
-            "{times}"
-        );
+        assert_eq!(shape(&parse(&uk(), "national", &body).unwrap()), [expected], "{times}");
     }
 }
 
@@ -251,14 +200,8 @@ fn times_come_with_and_without_seconds_offset_and_end() {
 fn a_slot_without_a_time_is_named_when_nothing_else_is_there() {
     let expected_time = "expected a time such as 2018-01-20T12:00Z";
     for (times, problem) in [
-        (
-            r#""to":"2018-01-20T12:30Z""#,
-            format!("/data/0/from: missing: {expected_time}"),
-        ),
-        (
-            r#""from":5"#,
-            format!("/data/0/from: a number stands here: {expected_time}"),
-        ),
+        (r#""to":"2018-01-20T12:30Z""#, format!("/data/0/from: missing: {expected_time}")),
+        (r#""from":5"#, format!("/data/0/from: a number stands here: {expected_time}")),
         (
             r#""from":"noon""#,
             "/data/0/from: `noon` is not a time: expected one such as 2018-01-20T12:00Z".into(),
@@ -282,11 +225,7 @@ fn a_slot_without_a_time_is_named_when_nothing_else_is_there() {
     ] {
         let body = format!(r#"{{"data":[{{{times},"intensity":{{"forecast":9}}}}]}}"#);
         let said = parse(&uk(), "national", &body).unwrap_err();
-        assert_eq!(
-            said,
-            format!("the body is not the JSON of uk-carbon-intensity: {problem}"),
-            "{times}"
-        );
+        assert_eq!(said, format!("the body is not the JSON of uk-carbon-intensity: {problem}"), "{times}");
     }
 }
 
@@ -305,11 +244,7 @@ fn a_regional_answer_is_read_as_served_and_as_documented() {
         format!(r#"{{"data":{slots}}}"#),
     ] {
         for target in ["region:11", "postcode:BS7", "postcode:bs7 8aa"] {
-            assert_eq!(
-                shape(&parse(&uk(), target, &body).unwrap()),
-                REGION_SHAPE,
-                "{target} {body}"
-            );
+            assert_eq!(shape(&parse(&uk(), target, &body).unwrap()), REGION_SHAPE, "{target} {body}");
         }
     }
 }
@@ -320,18 +255,10 @@ fn of_several_regions_the_wanted_one_is_taken() {
         {"from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z","intensity":{"forecast":266,"index":"high"}}]}"#;
     let body = format!(r#"{{"data":[{other},{REGION}]}}"#);
     for target in ["region:11", "postcode:BS7"] {
-        assert_eq!(
-            shape(&parse(&uk(), target, &body).unwrap()),
-            REGION_SHAPE,
-            "{target}"
-        );
+        assert_eq!(shape(&parse(&uk(), target, &body).unwrap()), REGION_SHAPE, "{target}");
     }
     for target in ["region:3", "postcode:RG10"] {
-        assert_eq!(
-            shape(&parse(&uk(), target, &body).unwrap()),
-            ["12:00-12:30=266/high"],
-            "{target}"
-        );
+        assert_eq!(shape(&parse(&uk(), target, &body).unwrap()), ["12:00-12:30=266/high"], "{target}");
     }
     assert_eq!(
         parse(&uk(), "region:4", &body).unwrap_err(),
@@ -341,28 +268,20 @@ fn of_several_regions_the_wanted_one_is_taken() {
 
 #[test]
 fn an_answer_may_be_short_and_disordered() {
-    let slots: Vec<String> = (0..23)
-        .map(|index| format!(r#"{{"forecast":{}}}"#, 100 + index))
-        .collect();
+    let slots: Vec<String> = (0..23).map(|index| format!(r#"{{"forecast":{}}}"#, 100 + index)).collect();
     let short = national(&slots.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(parse(&uk(), "national", &short).unwrap().slots().len(), 23);
     let swapped = r#"{"data":[
         {"from":"2018-01-20T12:30Z","to":"2018-01-20T13:00Z","intensity":{"forecast":2}},
         {"from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z","intensity":{"forecast":1}}]}"#;
     let forecast = parse(&uk(), "national", swapped).unwrap();
-    assert_eq!(
-        shape(&forecast),
-        ["12:00-12:30=1/very low", "12:30-13:00=2/very low"]
-    );
+    assert_eq!(shape(&forecast), ["12:00-12:30=1/very low", "12:30-13:00=2/very low"]);
 }
 
 #[test]
 fn an_error_of_the_service_is_passed_on() {
     for (body, message) in [
-        (
-            r#"{"error":{"code":"400 Bad Request","message":"string"}}"#,
-            "400 Bad Request: string",
-        ),
+        (r#"{"error":{"code":"400 Bad Request","message":"string"}}"#, "400 Bad Request: string"),
         (r#"{"error":{"code":500}}"#, "500"),
         (
             r#"{"error":{"message":"Requested resource not found."},"data":[]}"#,
@@ -393,41 +312,13 @@ fn an_answer_that_is_none_says_what_it_is() {
         ("national", "null", "null stands at the top: expected an object"),
         ("national", "[]", "a list stands at the top: expected an object"),
         ("national", "{}", "/data: missing: expected the slots there"),
-        (
-            "national",
-            r#"{"data":null}"#,
-            "/data: null stands here: expected a list",
-        ),
-        (
-            "national",
-            r#"{"data":{}}"#,
-            "/data: an object stands here: expected a list",
-        ),
-        (
-            "national",
-            r#"{"data":[5]}"#,
-            "/data/0: a number stands here: expected an object",
-        ),
-        (
-            "national",
-            r#"{"data":[{}]}"#,
-            "/data/0/from: missing: expected a time such as 2018-01-20T12:00Z",
-        ),
-        (
-            "region:3",
-            r#"{"data":{}}"#,
-            "/data/data: missing: expected the slots there",
-        ),
-        (
-            "region:3",
-            r#"{"data":{"data":5}}"#,
-            "/data/data: a number stands here: expected a list",
-        ),
-        (
-            "region:3",
-            r#"{"data":[{"data":"x"}]}"#,
-            "/data/0/data: a string stands here: expected a list",
-        ),
+        ("national", r#"{"data":null}"#, "/data: null stands here: expected a list"),
+        ("national", r#"{"data":{}}"#, "/data: an object stands here: expected a list"),
+        ("national", r#"{"data":[5]}"#, "/data/0: a number stands here: expected an object"),
+        ("national", r#"{"data":[{}]}"#, "/data/0/from: missing: expected a time such as 2018-01-20T12:00Z"),
+        ("region:3", r#"{"data":{}}"#, "/data/data: missing: expected the slots there"),
+        ("region:3", r#"{"data":{"data":5}}"#, "/data/data: a number stands here: expected a list"),
+        ("region:3", r#"{"data":[{"data":"x"}]}"#, "/data/0/data: a string stands here: expected a list"),
         (
             "national",
             html,
@@ -445,18 +336,10 @@ fn an_answer_that_is_none_says_what_it_is() {
         ),
     ] {
         let said = parse(&uk(), target, body).unwrap_err();
-        assert_eq!(
-            said,
-            format!("the body is not the JSON of uk-carbon-intensity: {problem}"),
-            "{body}"
-        );
+        assert_eq!(said, format!("the body is not the JSON of uk-carbon-intensity: {problem}"), "{body}");
     }
     let deep = "[".repeat(100_000);
-    assert!(
-        parse(&uk(), "national", &deep)
-            .unwrap_err()
-            .contains("recursion limit")
-    );
+    assert!(parse(&uk(), "national", &deep).unwrap_err().contains("recursion limit"));
 }
 
 #[test]
@@ -468,13 +351,7 @@ fn no_slot_with_a_value_is_an_empty_answer() {
         ("national", national(&[r#"{"forecast":null}"#, "null"])),
     ] {
         let answer = uk().parse(&CarbonTarget::from(target), body.as_bytes(), now());
-        assert_eq!(
-            answer,
-            Err(BadAnswer::Empty {
-                provider: "uk-carbon-intensity".into()
-            }),
-            "{body}"
-        );
+        assert_eq!(answer, Err(BadAnswer::Empty { provider: "uk-carbon-intensity".into() }), "{body}");
     }
 }
 
@@ -485,10 +362,7 @@ fn the_legacy_endpoint_gives_this_half_hour_and_the_next() {
         assert_eq!(url(&legacy, target), Ok("http://carbon.example/forecast".into()));
     }
     for (body, expected) in [
-        (
-            r#"{"current":250,"next":300.5}"#,
-            vec!["12:00-12:30=250/high", "12:30-13:00=300.5/very high"],
-        ),
+        (r#"{"current":250,"next":300.5}"#, vec!["12:00-12:30=250/high", "12:30-13:00=300.5/very high"]),
         (
             r#"{"intensity_now":"250","intensity_next":" 90 "}"#,
             vec!["12:00-12:30=250/high", "12:30-13:00=90/low"],
@@ -498,10 +372,7 @@ fn the_legacy_endpoint_gives_this_half_hour_and_the_next() {
         (r#"{"current":null,"next":90}"#, vec!["12:30-13:00=90/low"]),
         (r#"{"current":-3,"next":90}"#, vec!["12:30-13:00=90/low"]),
         (r#"{"next":90,"extra":{}}"#, vec!["12:30-13:00=90/low"]),
-        (
-            r#"{"current":0,"next":0.0}"#,
-            vec!["12:00-12:30=0/very low", "12:30-13:00=0/very low"],
-        ),
+        (r#"{"current":0,"next":0.0}"#, vec!["12:00-12:30=0/very low", "12:30-13:00=0/very low"]),
         (
             r#"{"data":[{"from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z","intensity":{"forecast":266,"index":"moderate"}}]}"#,
             vec!["12:00-12:30=266/moderate"],
@@ -531,10 +402,7 @@ fn a_legacy_answer_without_a_value_says_why() {
                 "{not_it}/current: `soon` is not a carbon intensity: expected a number of gCO2eq/kWh in [0, 10000]"
             ),
         ),
-        (
-            r#"{"current":null,"next":null}"#,
-            "legacy-forecast answered no slot with an intensity".into(),
-        ),
+        (r#"{"current":null,"next":null}"#, "legacy-forecast answered no slot with an intensity".into()),
     ] {
         assert_eq!(parse(&legacy, "national", body).unwrap_err(), said, "{body}");
     }
@@ -544,9 +412,7 @@ fn a_legacy_answer_without_a_value_says_why() {
 fn a_fixed_intensity_is_known_for_48_hours() {
     let fixed = Fixed::new(CarbonIntensity::new(250.0).unwrap());
     let target = CarbonTarget::from("wherever");
-    let Ok(Plan::Known(forecast)) = fixed.plan(&target, now()) else {
-        panic!("nothing to ask for")
-    };
+    let Ok(Plan::Known(forecast)) = fixed.plan(&target, now()) else { panic!("nothing to ask for") };
     assert_eq!(&*forecast.source, "static");
     assert_eq!(forecast.slots().len(), 96);
     assert_eq!(forecast.slots()[0].from, at("2018-01-20T12:00:00Z"));
@@ -561,34 +427,16 @@ fn a_fixed_intensity_is_known_for_48_hours() {
 
 #[test]
 fn recorded_answers_of_the_uk_api_are_read() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test may be told where recorded data lie"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a test may be told where recorded data lie")]
     let Ok(folder) = std::env::var("TRACES_DIR") else {
         println!("skipped: TRACES_DIR names no folder with recorded answers");
         return;
     };
     let folder = std::path::Path::new(&folder).join("raw/uk_carbon_intensity_api");
     for (file, target, slots, first) in [
-        (
-            "national_fw48h_2023-12-03T1030Z.json",
-            "national",
-            96,
-            "10:30-11:00=211/high",
-        ),
-        (
-            "national_pt24h_2023-03-14T0331Z.json",
-            "national",
-            48,
-            "03:30-04:00=52/low",
-        ),
-        (
-            "regional_london_fw48h_2023-12-03T1030Z.json",
-            "region:13",
-            96,
-            "10:30-11:00=134/moderate",
-        ),
+        ("national_fw48h_2023-12-03T1030Z.json", "national", 96, "10:30-11:00=211/high"),
+        ("national_pt24h_2023-03-14T0331Z.json", "national", 48, "03:30-04:00=52/low"),
+        ("regional_london_fw48h_2023-12-03T1030Z.json", "region:13", 96, "10:30-11:00=134/moderate"),
     ] {
         let Ok(body) = std::fs::read_to_string(folder.join(file)) else {
             println!("skipped: no {file} there");
@@ -596,20 +444,10 @@ fn recorded_answers_of_the_uk_api_are_read() {
         };
         let forecast = parse(&uk(), target, &body).unwrap();
         println!("{file}: {} slots", forecast.slots().len());
-        assert_eq!(
-            (forecast.slots().len(), shape(&forecast)[0].as_str()),
-            (slots, first),
-            "{file}"
-        );
-        assert!(
-            forecast.slots().iter().all(|slot| slot.forecast.get() > 0.0),
-            "{file}"
-        );
+        assert_eq!((forecast.slots().len(), shape(&forecast)[0].as_str()), (slots, first), "{file}");
+        assert!(forecast.slots().iter().all(|slot| slot.forecast.get() > 0.0), "{file}");
     }
     if let Ok(body) = std::fs::read_to_string(folder.join("intensity_factors.json")) {
-        assert!(
-            parse(&uk(), "national", &body).is_err(),
-            "factors are no forecast"
-        );
+        assert!(parse(&uk(), "national", &body).is_err(), "factors are no forecast");
     }
 }

@@ -79,9 +79,7 @@ fn replace(value: &mut Value, place: &mut usize, damage: &Value) {
     *place = place.wrapping_sub(1);
     match value {
         Value::Array(list) => list.iter_mut().for_each(|inner| replace(inner, place, damage)),
-        Value::Object(object) => object
-            .values_mut()
-            .for_each(|inner| replace(inner, place, damage)),
+        Value::Object(object) => object.values_mut().for_each(|inner| replace(inner, place, damage)),
         _ => {}
     }
 }

@@ -28,15 +28,7 @@ fn target(name: &str) -> CarbonTarget {
 }
 
 fn wanted<const N: usize>(targets: [(&str, i64); N]) -> BTreeMap<CarbonTarget, Wanted> {
-    let wanted = |(name, ttl)| {
-        (
-            target(name),
-            Wanted {
-                ttl: seconds(ttl),
-                timeout: seconds(2),
-            },
-        )
-    };
+    let wanted = |(name, ttl)| (target(name), Wanted { ttl: seconds(ttl), timeout: seconds(2) });
     targets.into_iter().map(wanted).collect()
 }
 
@@ -45,29 +37,16 @@ fn refresher(seed: u64) -> Refresher {
 }
 
 fn forecast(grams: f64, now: Timestamp) -> Forecast {
-    let slot = Slot::new(
-        now,
-        now.checked_add(seconds(1_800)).unwrap(),
-        CarbonIntensity::new(grams).unwrap(),
-    );
+    let slot = Slot::new(now, now.checked_add(seconds(1_800)).unwrap(), CarbonIntensity::new(grams).unwrap());
     Forecast::new("test", None, now, vec![slot]).unwrap()
 }
 
 fn failure(name: &str, problem: AttemptError) -> RefreshError {
-    RefreshError {
-        target: target(name),
-        attempts: vec![Attempt {
-            provider: "test".into(),
-            problem,
-        }],
-    }
+    RefreshError { target: target(name), attempts: vec![Attempt { provider: "test".into(), problem }] }
 }
 
 fn unreachable(name: &str) -> RefreshError {
-    let error = FetchError::Connection {
-        url: "http://x".into(),
-        problem: "connection refused".into(),
-    };
+    let error = FetchError::Connection { url: "http://x".into(), problem: "connection refused".into() };
     failure(name, error.into())
 }
 
@@ -85,12 +64,7 @@ fn overloaded(name: &str, wait: i64) -> RefreshError {
 fn fail_once(refresher: &mut Refresher, error: RefreshError, now: Timestamp) -> SignedDuration {
     let job = refresher.take_due(now).unwrap();
     assert_eq!(refresher.finish(&job.target, Err(error), now), None);
-    refresher
-        .status(&job.target)
-        .unwrap()
-        .due
-        .unwrap()
-        .duration_since(now)
+    refresher.status(&job.target).unwrap().due.unwrap().duration_since(now)
 }
 
 #[test]
@@ -104,11 +78,7 @@ fn one_call_per_lifetime_however_often_it_is_wanted() {
         while let Some(job) = refresher.take_due(now) {
             calls += 1;
             assert!(refresher.take_due(now).is_none(), "one in flight");
-            assert!(
-                refresher
-                    .finish(&job.target, Ok(forecast(100.0, now)), now)
-                    .is_some()
-            );
+            assert!(refresher.finish(&job.target, Ok(forecast(100.0, now)), now).is_some());
         }
     }
     assert_eq!(calls, 12);
@@ -124,10 +94,7 @@ fn targets_are_taken_in_order_of_need_with_their_own_settings() {
     assert_eq!(refresher.next_due(), Some(at(0)));
     let first = refresher.take_due(at(5)).unwrap();
     let second = refresher.take_due(at(5)).unwrap();
-    assert_eq!(
-        (first.target.as_str(), second.target.as_str()),
-        ("national", "region:13")
-    );
+    assert_eq!((first.target.as_str(), second.target.as_str()), ("national", "region:13"));
     assert_eq!(first.timeout, seconds(2));
     assert!(refresher.take_due(at(5)).is_none());
     assert_eq!(refresher.next_due(), None, "both in flight");
@@ -135,10 +102,7 @@ fn targets_are_taken_in_order_of_need_with_their_own_settings() {
     refresher.finish(&first.target, Ok(forecast(1.0, at(6))), at(6));
     refresher.finish(&second.target, Ok(forecast(2.0, at(7))), at(7));
     assert_eq!(refresher.next_due(), Some(at(67)));
-    let stand: Vec<_> = refresher
-        .statuses()
-        .map(|(target, status)| (target.as_str(), status.due))
-        .collect();
+    let stand: Vec<_> = refresher.statuses().map(|(target, status)| (target.as_str(), status.due)).collect();
     assert_eq!(stand, [("national", Some(at(306))), ("region:13", Some(at(67)))]);
 }
 
@@ -149,22 +113,13 @@ fn a_failure_is_retried_from_one_second_doubling_to_a_cap() {
     let mut now = at(0);
     for step in [1, 2, 4, 8, 16, 32, 64] {
         let pause = fail_once(&mut refresher, unreachable("national"), now);
-        assert!(
-            pause >= seconds(step) && pause <= seconds(step) * 6 / 5,
-            "{pause:?} for {step} s"
-        );
-        assert!(
-            refresher.take_due(now.checked_add(pause / 2).unwrap()).is_none(),
-            "not early"
-        );
+        assert!(pause >= seconds(step) && pause <= seconds(step) * 6 / 5, "{pause:?} for {step} s");
+        assert!(refresher.take_due(now.checked_add(pause / 2).unwrap()).is_none(), "not early");
         now = now.checked_add(pause).unwrap();
     }
     for _ in 0..40 {
         let pause = fail_once(&mut refresher, unreachable("national"), now);
-        assert!(
-            pause >= seconds(83) && pause <= seconds(100),
-            "{pause:?} at the cap"
-        );
+        assert!(pause >= seconds(83) && pause <= seconds(100), "{pause:?} at the cap");
         now = now.checked_add(pause).unwrap();
     }
     let status = refresher.status(&target("national")).unwrap();
@@ -187,10 +142,7 @@ fn the_cap_is_five_minutes_for_long_lifetimes_and_the_lifetime_for_short_ones() 
             assert!(pause > SignedDuration::ZERO);
             now = now.checked_add(pause).unwrap();
         }
-        assert!(
-            pause >= seconds(low) && pause <= seconds(high),
-            "{pause:?} at a lifetime of {ttl} s"
-        );
+        assert!(pause >= seconds(low) && pause <= seconds(high), "{pause:?} at a lifetime of {ttl} s");
     }
 }
 
@@ -219,9 +171,7 @@ fn the_last_good_forecast_is_kept_over_failures_and_ages() {
     refresher.want(&wanted([("national", 60)]), at(0));
     refresher.take_due(at(0)).unwrap();
     assert_eq!(refresher.status(&national).unwrap().age(at(0)), None);
-    let good = refresher
-        .finish(&national, Ok(forecast(250.0, at(1))), at(1))
-        .unwrap();
+    let good = refresher.finish(&national, Ok(forecast(250.0, at(1))), at(1)).unwrap();
     fail_once(&mut refresher, unreachable("national"), at(61));
     let status = refresher.status(&national).unwrap();
     assert_eq!(status.latest, Some(good));
@@ -230,14 +180,9 @@ fn the_last_good_forecast_is_kept_over_failures_and_ages() {
     assert_eq!(status.age(at(0)), Some(SignedDuration::ZERO));
     // Recovery: the next pause is a lifetime, and the one after a new failure a second again.
     refresher.take_due(at(70)).unwrap();
-    refresher
-        .finish(&national, Ok(forecast(200.0, at(70))), at(70))
-        .unwrap();
+    refresher.finish(&national, Ok(forecast(200.0, at(70))), at(70)).unwrap();
     let status = refresher.status(&national).unwrap();
-    assert_eq!(
-        (status.failures, status.last_error.as_deref(), status.due),
-        (0, None, Some(at(130)))
-    );
+    assert_eq!((status.failures, status.last_error.as_deref(), status.due), (0, None, Some(at(130))));
     assert!(fail_once(&mut refresher, unreachable("national"), at(130)) < seconds(2));
 }
 
@@ -245,14 +190,8 @@ fn the_last_good_forecast_is_kept_over_failures_and_ages() {
 fn upstream_may_ask_for_a_longer_pause() {
     let mut refresher = refresher(1);
     refresher.want(&wanted([("national", 60)]), at(0));
-    assert_eq!(
-        fail_once(&mut refresher, overloaded("national", 120), at(0)),
-        seconds(120)
-    );
-    assert_eq!(
-        fail_once(&mut refresher, overloaded("national", 86_400), at(200)),
-        MAX_BACKOFF
-    );
+    assert_eq!(fail_once(&mut refresher, overloaded("national", 120), at(0)), seconds(120));
+    assert_eq!(fail_once(&mut refresher, overloaded("national", 86_400), at(200)), MAX_BACKOFF);
     let pause = fail_once(&mut refresher, overloaded("national", 0), at(1_000));
     assert!(pause >= seconds(4) && pause < seconds(5), "{pause:?}");
 }
@@ -265,9 +204,7 @@ fn a_target_that_nobody_understands_is_not_hurried() {
     let refused = job.run(&Offline, at(0)).unwrap_err();
     assert!(refused.is_not_understood());
     assert!(
-        refused
-            .to_string()
-            .starts_with("no forecast for `300`: carbonTarget `300` is not one of"),
+        refused.to_string().starts_with("no forecast for `300`: carbonTarget `300` is not one of"),
         "{refused}"
     );
     refresher.finish(&job.target, Err(refused), at(0));
@@ -289,10 +226,7 @@ fn a_changed_lifetime_counts_from_the_last_refresh() {
     refresher.want(&wanted([("national", 600)]), at(20));
     assert_eq!(refresher.next_due(), Some(at(602)));
     refresher.want(&wanted([("national", 5)]), at(30));
-    assert!(
-        refresher.take_due(at(30)).is_some(),
-        "already older than it may be"
-    );
+    assert!(refresher.take_due(at(30)).is_some(), "already older than it may be");
 }
 
 #[test]
@@ -302,10 +236,7 @@ fn what_is_no_longer_wanted_is_forgotten() {
     refresher.take_due(at(0)).unwrap();
     refresher.want(&wanted([("region:1", 300)]), at(1));
     assert!(refresher.status(&target("national")).is_none());
-    assert_eq!(
-        refresher.finish(&target("national"), Ok(forecast(1.0, at(2))), at(2)),
-        None
-    );
+    assert_eq!(refresher.finish(&target("national"), Ok(forecast(1.0, at(2))), at(2)), None);
     assert!(refresher.status(&target("national")).is_none());
     assert_eq!(refresher.take_due(at(2)).unwrap().target, target("region:1"));
     refresher.want(&BTreeMap::new(), at(3));
@@ -321,11 +252,7 @@ fn a_target_that_comes_back_waits_for_the_job_in_flight() {
     refresher.want(&BTreeMap::new(), at(1));
     refresher.want(&wanted([("national", 300)]), at(2));
     assert!(refresher.take_due(at(2)).is_none(), "still one in flight");
-    assert!(
-        refresher
-            .finish(&national, Ok(forecast(1.0, at(3))), at(3))
-            .is_some()
-    );
+    assert!(refresher.finish(&national, Ok(forecast(1.0, at(3))), at(3)).is_some());
     assert_eq!(refresher.next_due(), Some(at(303)));
 }
 
@@ -335,10 +262,7 @@ fn an_outcome_nobody_waits_for_changes_nothing() {
     let national = target("national");
     refresher.want(&wanted([("national", 300)]), at(0));
     assert_eq!(refresher.finish(&national, Ok(forecast(1.0, at(0))), at(0)), None);
-    assert_eq!(
-        refresher.finish(&target("region:1"), Err(unreachable("region:1")), at(0)),
-        None
-    );
+    assert_eq!(refresher.finish(&target("region:1"), Err(unreachable("region:1")), at(0)), None);
     assert_eq!(refresher.status(&national).unwrap().latest, None);
     assert_eq!(refresher.next_due(), Some(at(0)));
 }
@@ -365,13 +289,8 @@ fn a_clock_set_back_delays_nothing() {
 #[test]
 fn ten_thousand_targets_are_refreshed_once_each() {
     let mut refresher = Refresher::new(vec![Arc::new(Fixed::new(CarbonIntensity::new(1.0).unwrap()))], 3);
-    let wish = Wanted {
-        ttl: seconds(300),
-        timeout: seconds(2),
-    };
-    let all: BTreeMap<_, _> = (0..10_000)
-        .map(|index| (target(&format!("zone:{index}")), wish))
-        .collect();
+    let wish = Wanted { ttl: seconds(300), timeout: seconds(2) };
+    let all: BTreeMap<_, _> = (0..10_000).map(|index| (target(&format!("zone:{index}")), wish)).collect();
     refresher.want(&all, at(0));
     let mut taken = BTreeSet::new();
     while let Some(job) = refresher.take_due(at(0)) {
@@ -387,10 +306,7 @@ struct Offline;
 
 impl Fetch for Offline {
     fn fetch(&self, request: &Request, _: Duration) -> Result<Vec<u8>, FetchError> {
-        Err(FetchError::Connection {
-            url: request.url.clone(),
-            problem: "offline".into(),
-        })
+        Err(FetchError::Connection { url: request.url.clone(), problem: "offline".into() })
     }
 }
 
@@ -399,10 +315,7 @@ struct Canned(&'static [(&'static str, &'static str)]);
 
 impl Fetch for Canned {
     fn fetch(&self, request: &Request, timeout: Duration) -> Result<Vec<u8>, FetchError> {
-        assert!(
-            timeout >= Duration::from_millis(1) && timeout <= Duration::from_mins(1),
-            "{timeout:?}"
-        );
+        assert!(timeout >= Duration::from_millis(1) && timeout <= Duration::from_mins(1), "{timeout:?}");
         let answer = self.0.iter().find(|(end, _)| request.url.ends_with(end));
         let not_found = || FetchError::Status {
             url: request.url.clone(),
@@ -410,11 +323,11 @@ impl Fetch for Canned {
             retry_after: None,
             excerpt: "no such page".into(),
         };
-        answer
-            .map(|(_, body)| body.as_bytes().to_vec())
-            .ok_or_else(not_found)
+        answer.map(|(_, body)| body.as_bytes().to_vec()).ok_or_else(not_found)
     }
 }
+
+const NATIONAL: &str = r#"{"data":[{"from":"2027-01-15T08:00Z","intensity":{"forecast":266}}]}"#;
 
 #[test]
 fn the_chain_is_asked_in_order_until_one_answers() {
@@ -427,14 +340,8 @@ fn the_chain_is_asked_in_order_until_one_answers() {
             Arc::new(Fixed::new(CarbonIntensity::new(7.0).unwrap())) as _,
         ]),
     };
-    const NATIONAL: &str = r#"{"data":[{"from":"2027-01-15T08:00Z","intensity":{"forecast":266}}]}"#;
     for (network, timeout, source, tried) in [
-        (
-            Canned(&[("/fw48h", NATIONAL)]),
-            seconds(2),
-            "uk-carbon-intensity",
-            vec!["uk-carbon-intensity ok"],
-        ),
+        (Canned(&[("/fw48h", NATIONAL)]), seconds(2), "uk-carbon-intensity", vec!["uk-carbon-intensity ok"]),
         (
             Canned(&[("/fw48h", "<html>"), ("/forecast", r#"{"current":1,"next":2}"#)]),
             seconds(0),
@@ -445,19 +352,12 @@ fn the_chain_is_asked_in_order_until_one_answers() {
             Canned(&[]),
             seconds(86_400),
             "static",
-            vec![
-                "uk-carbon-intensity failed",
-                "legacy-forecast failed",
-                "static ok",
-            ],
+            vec!["uk-carbon-intensity failed", "legacy-forecast failed", "static ok"],
         ),
     ] {
         let mut seen = Vec::new();
         let watch = |name: &str, outcome: Result<&Forecast, &AttemptError>| {
-            seen.push(format!(
-                "{name} {}",
-                if outcome.is_ok() { "ok" } else { "failed" }
-            ));
+            seen.push(format!("{name} {}", if outcome.is_ok() { "ok" } else { "failed" }));
         };
         let forecast = job(timeout).run_watched(&network, at(0), watch).unwrap();
         assert_eq!(&*forecast.source, source);
@@ -483,15 +383,9 @@ fn a_chain_that_fails_says_what_each_had_to_say() {
          and `intensity_next`, nor `data`"
     );
     assert!(!refused.is_not_understood());
-    let nobody = Job {
-        chain: Arc::new([]),
-        ..job
-    };
+    let nobody = Job { chain: Arc::new([]), ..job };
     let refused = nobody.run(&Offline, at(0)).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "no forecast for `national`: no provider is configured"
-    );
+    assert_eq!(refused.to_string(), "no forecast for `national`: no provider is configured");
 }
 
 #[derive(Debug, Clone)]

@@ -55,6 +55,8 @@ fn schedule() -> Schedule {
             intensity_ratio: 0.25,
             ceilings: vec![("router".into(), 8)],
         },
+        budget: None,
+        plan: None,
         forecast: ForecastReport {
             now: Some(250.0),
             next: Some(300.0),
@@ -63,6 +65,7 @@ fn schedule() -> Schedule {
             issued_at: None,
             retrieved_at: Some(at("2026-11-23T15:16:00Z")),
             stale: false,
+            used_for: Vec::new(),
         },
         reason: "spends 10 % of the credit".into(),
         warnings: vec!["a \"quoted\" warning".into()],

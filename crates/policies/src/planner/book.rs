@@ -27,6 +27,9 @@ pub(super) struct Book {
     total: f64,
 }
 
+/// A book this short is kept in order by moving bids one by one.
+const SHORT: usize = 24;
+
 /// How to undo one cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
@@ -49,30 +52,61 @@ impl Book {
 
     /// Adds a bid; among equal prices the newest is the dearest.
     pub(super) fn insert(&mut self, bid: Bid) {
-        if bid.quantity > 0.0 && bid.price > 0.0 {
+        if bid.quantity <= 0.0 || bid.price <= 0.0 {
+            return;
+        }
+        self.total += bid.quantity;
+        if self.bids.len() - self.head > SHORT {
             let place = self.bids[self.head..].partition_point(|other| other.price <= bid.price);
             self.bids.insert(self.head + place, bid);
-            self.total += bid.quantity;
+            return;
         }
+        // A day's budget is a handful of bids: moving them one by one beats searching and copying.
+        self.bids.push(bid);
+        let live = &mut self.bids[self.head..];
+        let mut place = live.len() - 1;
+        while place > 0 && live[place - 1].price > bid.price {
+            live[place] = live[place - 1];
+            place -= 1;
+        }
+        live[place] = bid;
     }
 
-    /// Serves the dearest bids with `income`; hands what was served to `gone`.
-    pub(super) fn serve(&mut self, income: f64, mut gone: impl FnMut(Bid)) {
-        let mut left = income;
-        while left > 0.0
-            && self.bids.len() > self.head
-            && let Some(dearest) = self.bids.last_mut()
-        {
-            if dearest.quantity > left {
-                dearest.quantity -= left;
-                self.total -= left;
-                gone(Bid { quantity: left, ..*dearest });
-                return;
-            }
-            left -= dearest.quantity;
-            self.total -= dearest.quantity;
-            gone(*dearest);
-            self.bids.pop();
+    /// The dearest bid.
+    pub(super) fn dearest(&self) -> Option<&Bid> {
+        self.bids[self.head..].last()
+    }
+
+    /// The cheapest bid.
+    pub(super) fn cheapest(&self) -> Option<&Bid> {
+        self.bids.get(self.head)
+    }
+
+    /// Whether all that can be banked is bid for.
+    pub(super) fn is_full(&self, capacity: f64) -> bool {
+        self.total >= capacity
+    }
+
+    /// Serves the dearest bid with `income` and hands what was served to `gone`. Answers what is left.
+    pub(super) fn serve_dearest(&mut self, income: f64, gone: &mut impl FnMut(Bid)) -> f64 {
+        let Some(dearest) = self.bids[self.head..].last_mut() else { return income };
+        if dearest.quantity > income {
+            dearest.quantity -= income;
+            self.total -= income;
+            gone(Bid { quantity: income, ..*dearest });
+            return 0.0;
+        }
+        let served = *dearest;
+        self.total -= served.quantity;
+        self.bids.pop();
+        gone(served);
+        income - served.quantity
+    }
+
+    /// Serves the dearest bids with `income`.
+    pub(super) fn serve(&mut self, mut income: f64) {
+        while income > 0.0 && self.dearest().is_some() {
+            income = self.serve_dearest(income, &mut |_| ());
         }
     }
 

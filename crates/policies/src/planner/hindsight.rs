@@ -27,7 +27,8 @@ pub fn hindsight(segments: &Segments, account: Account, loads: &[Load]) -> Hinds
     let mut steps = Vec::with_capacity(loads.len());
     for (slot, load) in numbered(loads).rev() {
         let before = served.len();
-        let cut = book.step_back(segments, account, *load, slot, |bid| served.push(bid));
+        let income = income(segments, account, *load);
+        let cut = book.step_back(segments, *load, slot, income, account.capacity, |bid| served.push(bid));
         steps.push((before, cut));
     }
     let mut found = Hindsight {
@@ -45,8 +46,9 @@ pub fn hindsight(segments: &Segments, account: Account, loads: &[Load]) -> Hinds
             book.unserve(bid);
         }
         book.remove(slot);
-        let allotted = book.allot(segments, account, *load, credit);
-        credit = (credit + income(segments, account, *load) - allotted.won).min(account.capacity);
+        credit += income(segments, account, *load);
+        let allotted = book.allot(segments, *load, credit);
+        credit = (credit - allotted.won).min(account.capacity);
         let spent = if load.ledger > 0.0 { allotted.won / load.ledger } else { 0.0 };
         found.emissions += load.emissions * segments.energy(spent);
         found.errors.push(segments.least_error() + spent);

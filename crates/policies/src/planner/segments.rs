@@ -46,6 +46,32 @@ impl Segments {
         Self { least_error, energy_at_least, list }
     }
 
+    /// The same with every segment split in `parts`, their savings spread evenly by `spread` (a fraction)
+    /// around its own: a small change of price then moves the plan a little instead of flipping it from end
+    /// to end. The energy at both ends of a segment stays.
+    #[must_use]
+    pub fn softened(&self, parts: u16, spread: f64) -> Self {
+        let parts = parts.max(1);
+        let mut list: Vec<Segment> = Vec::with_capacity(self.list.len() * usize::from(parts));
+        for segment in &self.list {
+            for part in 0..parts {
+                // From +1 for the first part to -1 for the last.
+                let place = 1.0 - f64::from(2 * part) / f64::from((parts - 1).max(1));
+                let lift = if parts > 1 { spread * place } else { 0.0 };
+                let length = segment.length / f64::from(parts);
+                list.push(Segment { saving: segment.saving * (1.0 + lift), length });
+            }
+        }
+        // Two neighbours of nearly equal slope may have crossed.
+        list.sort_by(|one, two| two.saving.total_cmp(&one.saving));
+        Self { list, ..*self }
+    }
+
+    /// The most error that still saves energy.
+    pub fn most_error(&self) -> f64 {
+        self.least_error + self.list.iter().map(|segment| segment.length).sum::<f64>()
+    }
+
     /// The least error any mix has.
     pub fn least_error(&self) -> f64 {
         self.least_error

@@ -8,7 +8,7 @@ use policies::{Decision, Menu, Registry, Situation};
 /// Nothing banked of at most 0.5, a target of 0.05, no forecast.
 pub(crate) fn situation(menu: &Menu) -> Situation<'_> {
     let bounds = Bounds::new(-0.5, 0.5).unwrap();
-    Situation { menu, target_error: 0.05, balance: 0.0, bounds, now: None, next: None }
+    Situation { menu, target_error: 0.05, balance: 0.0, bounds, now: None, next: None, horizon: None }
 }
 
 /// What a policy decides first.

@@ -100,12 +100,7 @@ impl CarbonTrace {
         if slots.is_empty() {
             return Err(TraceError::no_usable_row(&notes));
         }
-        Ok(Self {
-            format,
-            slots,
-            step,
-            notes,
-        })
+        Ok(Self { format, slots, step, notes })
     }
 
     /// What the file looked like.
@@ -151,35 +146,16 @@ fn settle(placed: &[Placed<Reading>], notes: &mut Notes) -> Vec<TraceSlot> {
         );
     }
     let mut slots = Vec::with_capacity(placed.len());
-    for Placed {
-        line,
-        from,
-        to,
-        value,
-    } in placed.iter().copied()
-    {
-        let actual = if of_forecasts {
-            value.forecast
-        } else {
-            value.actual
-        };
+    for Placed { line, from, to, value } in placed.iter().copied() {
+        let actual = if of_forecasts { value.forecast } else { value.actual };
         match actual {
             Some(actual) => {
                 let forecast = value.forecast.filter(|_| !of_forecasts);
-                slots.push(TraceSlot {
-                    from,
-                    to,
-                    actual,
-                    forecast,
-                });
+                slots.push(TraceSlot { from, to, actual, forecast });
             }
             None if value.noted => {}
             None => {
-                notes.push(
-                    NoteKind::MissingValue,
-                    line,
-                    format_args!("no value for {from}: left as a gap"),
-                );
+                notes.push(NoteKind::MissingValue, line, format_args!("no value for {from}: left as a gap"));
             }
         }
     }
@@ -211,27 +187,15 @@ impl Columns {
             return Err(unrecognised("is that of forecast vintages"));
         }
         let time = time_column(table).ok_or_else(|| unrecognised("has no column of instants"))?;
-        let utc = table
-            .header()
-            .get(time)
-            .is_some_and(|header| header.to_lowercase().contains("utc"));
+        let utc = table.header().get(time).is_some_and(|header| header.to_lowercase().contains("utc"));
         let forecast = table.column(|header| header.contains("forecast"));
         let actual = table.column(|header| header.contains("actual") && !header.contains("forecast"));
         if let Some(actual) = actual {
-            return Ok(Self {
-                format: Format::PlainCsv,
-                time,
-                actual,
-                forecast,
-                utc,
-            });
+            return Ok(Self { format: Format::PlainCsv, time, actual, forecast, utc });
         }
         let intensity = |header: &str| header.contains("carbon intensity") && !header.contains("forecast");
         let lifecycle = |header: &str| {
-            intensity(header)
-                && ["lca", "life cycle", "lifecycle"]
-                    .iter()
-                    .any(|word| header.contains(word))
+            intensity(header) && ["lca", "life cycle", "lifecycle"].iter().any(|word| header.contains(word))
         };
         let direct = |header: &str| intensity(header) && header.contains("direct");
         let wanted = match factors {
@@ -239,13 +203,7 @@ impl Columns {
             Factors::Direct => table.column(direct),
         };
         if let Some(actual) = wanted {
-            return Ok(Self {
-                format: Format::ElectricityMapsCsv,
-                time,
-                actual,
-                forecast: None,
-                utc,
-            });
+            return Ok(Self { format: Format::ElectricityMapsCsv, time, actual, forecast: None, utc });
         }
         if table.column(lifecycle).is_some() || table.column(direct).is_some() {
             return Err(unrecognised(match factors {
@@ -254,13 +212,7 @@ impl Columns {
             }));
         }
         match table.column(intensity) {
-            Some(actual) => Ok(Self {
-                format: Format::PlainCsv,
-                time,
-                actual,
-                forecast,
-                utc,
-            }),
+            Some(actual) => Ok(Self { format: Format::PlainCsv, time, actual, forecast, utc }),
             None => Err(unrecognised("has no column of actual intensities")),
         }
     }
@@ -285,29 +237,15 @@ fn csv_rows(
         let Some(from) = noted_instant(&table.field(columns.time), line, columns.utc, notes) else {
             continue;
         };
-        let forecast = columns
-            .forecast
-            .map_or(Ok(None), |column| intensity(&table.field(column)));
+        let forecast = columns.forecast.map_or(Ok(None), |column| intensity(&table.field(column)));
         let value = match (intensity(&table.field(columns.actual)), forecast) {
-            (Ok(actual), Ok(forecast)) => Reading {
-                actual,
-                forecast,
-                noted: false,
-            },
+            (Ok(actual), Ok(forecast)) => Reading { actual, forecast, noted: false },
             (Err(problem), _) | (_, Err(problem)) => {
                 notes.push(NoteKind::BadRow, line, format_args!("{problem}; left as a gap"));
-                Reading {
-                    noted: true,
-                    ..Reading::default()
-                }
+                Reading { noted: true, ..Reading::default() }
             }
         };
-        rows.push(Row {
-            line,
-            from,
-            to: None,
-            value,
-        });
+        rows.push(Row { line, from, to: None, value });
     }
     Ok((columns.format, rows))
 }
@@ -343,14 +281,10 @@ pub(super) fn intensity(text: &str) -> Result<Option<CarbonIntensity>, String> {
         return Ok(None);
     }
     let grams = models::json::number_text(text, &models::ranges::INTENSITY)?;
-    CarbonIntensity::new(grams)
-        .map(Some)
-        .map_err(|refused| refused.to_string())
+    CarbonIntensity::new(grams).map(Some).map_err(|refused| refused.to_string())
 }
 
 /// Whether a field says that there is no value.
 pub(super) fn absent(text: &str) -> bool {
-    ["", "-", "na", "n/a", "nan", "none", "null"]
-        .iter()
-        .any(|word| text.trim().eq_ignore_ascii_case(word))
+    ["", "-", "na", "n/a", "nan", "none", "null"].iter().any(|word| text.trim().eq_ignore_ascii_case(word))
 }

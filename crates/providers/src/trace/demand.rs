@@ -46,10 +46,7 @@ impl DemandTrace {
             return Err(TraceError::Unrecognised {
                 file: file.to_owned(),
                 line: 1,
-                found: format!(
-                    "the header `{}` is not that of demand",
-                    excerpt(&table.header().join(","))
-                ),
+                found: format!("the header `{}` is not that of demand", excerpt(&table.header().join(","))),
                 expected: EXPECTED,
             });
         };
@@ -71,12 +68,7 @@ impl DemandTrace {
                     None
                 }
             };
-            rows.push(Row {
-                line,
-                from,
-                to: None,
-                value,
-            });
+            rows.push(Row { line, from, to: None, value });
         }
         let (placed, step) = assemble(rows, &mut notes);
         let slot = |&Placed { from, to, value, .. }: &Placed<Option<f64>>| {
@@ -133,11 +125,8 @@ impl DemandTrace {
     /// Requests per second over all that is recorded.
     pub fn mean_rate(&self) -> f64 {
         let requests: f64 = self.slots.iter().map(|slot| slot.requests).sum();
-        let seconds: f64 = self
-            .slots
-            .iter()
-            .map(|slot| slot.to.duration_since(slot.from).as_secs_f64())
-            .sum();
+        let seconds: f64 =
+            self.slots.iter().map(|slot| slot.to.duration_since(slot.from).as_secs_f64()).sum();
         if seconds > 0.0 { requests / seconds } else { 0.0 }
     }
 }

@@ -33,9 +33,6 @@ impl TraceError {
             || ": the file holds none".to_owned(),
             |note| format!(", beginning with line {}: {}", note.line, note.text),
         );
-        Self::NoUsableRow {
-            file: notes.file().to_owned(),
-            first,
-        }
+        Self::NoUsableRow { file: notes.file().to_owned(), first }
     }
 }

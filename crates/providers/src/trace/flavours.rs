@@ -66,10 +66,7 @@ impl FlavourFile {
         };
         let root: Value = serde_json::from_slice(super::table::without_mark(bytes))
             .map_err(|error| unrecognised(error.line() as u64, &format!("not JSON ({error})")))?;
-        let bad = |problems| FlavourFileError::Bad {
-            file: file.into(),
-            problems,
-        };
+        let bad = |problems| FlavourFileError::Bad { file: file.into(), problems };
         let no_family = |wanted: &str, known: &str| FlavourFileError::Family {
             file: file.into(),
             wanted: wanted.into(),
@@ -82,10 +79,7 @@ impl FlavourFile {
                 (None, [only]) => only,
                 (None, _) => return Err(no_family("no family is named", &one_of(&names))),
             };
-            let Some(index) = families
-                .iter()
-                .position(|family| family_name(family) == Some(wanted))
-            else {
+            let Some(index) = families.iter().position(|family| family_name(family) == Some(wanted)) else {
                 let wanted = format!("`{}` is not a family", excerpt(wanted));
                 return Err(no_family(&wanted, &one_of(&names)));
             };
@@ -93,22 +87,14 @@ impl FlavourFile {
             rename_figures(&mut list);
             let at = format!("/families/{index}/flavours");
             let flavours = FlavourSet::from_json(&list, &at, &mut Vec::new()).map_err(bad)?;
-            return Ok(Self {
-                family: Some(wanted.to_owned()),
-                flavours,
-            });
+            return Ok(Self { family: Some(wanted.to_owned()), flavours });
         }
-        let nested = ["flavours", "strategies"]
-            .into_iter()
-            .find_map(|key| Some((key, root.get(key)?)));
+        let nested = ["flavours", "strategies"].into_iter().find_map(|key| Some((key, root.get(key)?)));
         let (at, list) = match (&root, nested) {
             (Value::Array(_), _) => (String::new(), &root),
             (_, Some((key, list))) => (format!("/{key}"), list),
             _ => {
-                return Err(unrecognised(
-                    1,
-                    "neither a list nor an object with `flavours` or `families`",
-                ));
+                return Err(unrecognised(1, "neither a list nor an object with `flavours` or `families`"));
             }
         };
         if let Some(family) = family {
@@ -116,10 +102,7 @@ impl FlavourFile {
             return Err(no_family(&wanted, "no family to be named"));
         }
         let flavours = FlavourSet::from_json(list, &at, &mut Vec::new()).map_err(bad)?;
-        Ok(Self {
-            family: None,
-            flavours,
-        })
+        Ok(Self { family: None, flavours })
     }
 }
 
@@ -138,12 +121,7 @@ fn rename_figures(list: &mut Value) {
             flavour.entry(to).or_insert(value);
         }
     };
-    for flavour in list
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object_mut)
-    {
+    for flavour in list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         rename(flavour, "energy_wh_per_request", "energyWh");
         rename(flavour, "energy_relative", "carbonIntensity");
     }

@@ -22,10 +22,7 @@ pub fn instant(text: &str) -> Result<(Timestamp, AssumedUtc), String> {
         (Some(at), AssumedUtc(false))
     } else {
         let civil = trimmed.parse::<DateTime>().ok();
-        (
-            civil.and_then(|civil| Offset::UTC.to_timestamp(civil).ok()),
-            AssumedUtc(true),
-        )
+        (civil.and_then(|civil| Offset::UTC.to_timestamp(civil).ok()), AssumedUtc(true))
     };
     let in_range = |at: &Timestamp| (FIRST_YEAR..=LAST_YEAR).contains(&Offset::UTC.to_datetime(*at).year());
     match at.filter(in_range) {

@@ -28,11 +28,7 @@ pub(super) fn rows(bytes: &[u8], notes: &mut Notes) -> Result<(Format, Vec<Row<R
     let lines = object_lines(bytes, depth);
     // The items are the only objects of their depth in the shapes above; in a file where something else
     // lies as deep, a wrong line would mislead more than the first one does.
-    let lines = if lines.len() == items.len() {
-        lines
-    } else {
-        Vec::new()
-    };
+    let lines = if lines.len() == items.len() { lines } else { Vec::new() };
     let mut rows = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let line = lines.get(index).copied().unwrap_or(1);
@@ -118,46 +114,27 @@ fn row(
         return None;
     }
     let value = match (actual, forecast) {
-        (Ok(actual), Ok(forecast)) => Reading {
-            actual,
-            forecast,
-            noted: false,
-        },
+        (Ok(actual), Ok(forecast)) => Reading { actual, forecast, noted: false },
         (Err(problem), _) | (_, Err(problem)) => {
             notes.push(NoteKind::BadRow, line, format_args!("{problem}; left as a gap"));
-            Reading {
-                noted: true,
-                ..Reading::default()
-            }
+            Reading { noted: true, ..Reading::default() }
         }
     };
-    Some(Row {
-        line,
-        from,
-        to,
-        value,
-    })
+    Some(Row { line, from, to, value })
 }
 
 /// A text member, or a note.
 fn text_of<'v>(slot: &'v Map<String, Value>, key: &str, line: u64, notes: &mut Notes) -> Option<&'v str> {
     let text = member(slot, key).and_then(Value::as_str);
     if text.is_none() {
-        notes.push(
-            NoteKind::BadRow,
-            line,
-            format_args!("no `{key}`: expected an instant; row left out"),
-        );
+        notes.push(NoteKind::BadRow, line, format_args!("no `{key}`: expected an instant; row left out"));
     }
     text
 }
 
 /// A member by its name in any case: the SDK writes `Time`, its clients `time`.
 fn member<'v>(object: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
-    object
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(key))
-        .map(|(_, value)| value)
+    object.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
 }
 
 fn intensity(value: Option<&Value>) -> Result<Option<CarbonIntensity>, String> {
@@ -166,9 +143,7 @@ fn intensity(value: Option<&Value>) -> Result<Option<CarbonIntensity>, String> {
         Some(Value::String(text)) => super::carbon::intensity(text),
         Some(value) => {
             let grams = models::json::number(value, &ranges::INTENSITY)?;
-            CarbonIntensity::new(grams)
-                .map(Some)
-                .map_err(|refused| refused.to_string())
+            CarbonIntensity::new(grams).map(Some).map_err(|refused| refused.to_string())
         }
     }
 }
@@ -179,9 +154,7 @@ fn time_span(text: &str) -> Option<SignedDuration> {
         Some((days, clock)) if clock.contains(':') => (days.parse::<i64>().ok()?, clock),
         _ => (0, text),
     };
-    let mut parts = clock
-        .split(':')
-        .map(|part| part.split('.').next().unwrap_or(part).parse::<i64>().ok());
+    let mut parts = clock.split(':').map(|part| part.split('.').next().unwrap_or(part).parse::<i64>().ok());
     let mut seconds = days.checked_mul(86_400)?;
     for unit in [3_600, 60, 1] {
         let part = parts.next()??;

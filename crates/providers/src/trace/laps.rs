@@ -35,10 +35,7 @@ impl Laps {
 
     /// How long after its recording `at` lies: a multiple of the period, negative for times before it.
     pub fn shift(&self, at: Timestamp) -> SignedDuration {
-        let laps = at
-            .duration_since(self.start)
-            .as_nanos()
-            .div_euclid(self.period.as_nanos());
+        let laps = at.duration_since(self.start).as_nanos().div_euclid(self.period.as_nanos());
         // The laps between two instants of jiff's range fit; seconds are exact, as the period is whole days.
         let laps = i64::try_from(laps).unwrap_or(0);
         SignedDuration::from_secs(self.period.as_secs().saturating_mul(laps))

@@ -61,11 +61,7 @@ pub struct Notes {
 
 impl Notes {
     pub(super) fn new(file: &str) -> Self {
-        Self {
-            file: file.into(),
-            counts: BTreeMap::new(),
-            listed: Vec::new(),
-        }
+        Self { file: file.into(), counts: BTreeMap::new(), listed: Vec::new() }
     }
 
     /// The file, as it was named by the caller.
@@ -115,11 +111,7 @@ impl Notes {
         let count = self.counts.entry(kind).or_insert(0);
         *count += 1;
         if *count <= LISTED_PER_KIND {
-            self.listed.push(Note {
-                kind,
-                line,
-                text: text.to_string(),
-            });
+            self.listed.push(Note { kind, line, text: text.to_string() });
         }
     }
 

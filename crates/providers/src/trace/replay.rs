@@ -37,10 +37,7 @@ impl TraceAdapter {
     /// The trace at its own time. Before and after it the nearest recorded slots are told, which a reader
     /// sees to be no forecast for now.
     pub fn as_recorded(trace: &CarbonTrace) -> Self {
-        Self {
-            slots: told(trace),
-            laps: None,
-        }
+        Self { slots: told(trace), laps: None }
     }
 
     /// The trace running round and round in whole weeks (whole days below a week), shifted so that it
@@ -57,21 +54,14 @@ impl TraceAdapter {
             _ => (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH),
         };
         let laps = Laps::between(from, to).ok_or(TooShort { from, to })?;
-        Ok(Self {
-            slots,
-            laps: Some(laps),
-        })
+        Ok(Self { slots, laps: Some(laps) })
     }
 
     fn ahead(&self, now: Timestamp) -> Vec<Slot> {
         let until = now.checked_add(HORIZON).unwrap_or(Timestamp::MAX);
         let Some(laps) = self.laps else {
             let ahead: Vec<Slot> = self.between(now, until).copied().collect();
-            return if ahead.is_empty() {
-                self.nearest(now, SignedDuration::ZERO)
-            } else {
-                ahead
-            };
+            return if ahead.is_empty() { self.nearest(now, SignedDuration::ZERO) } else { ahead };
         };
         let mut ahead = Vec::new();
         let mut at = now;
@@ -84,28 +74,19 @@ impl TraceAdapter {
             let recorded_end = recorded.checked_add(left).unwrap_or(Timestamp::MAX);
             ahead.extend(self.between(recorded, recorded_end).map(|slot| {
                 let slot = shifted(slot, shift);
-                Slot {
-                    to: slot.to.min(lap_end),
-                    ..slot
-                }
+                Slot { to: slot.to.min(lap_end), ..slot }
             }));
             if lap_end <= at {
                 break;
             }
             at = lap_end;
         }
-        if ahead.is_empty() {
-            self.nearest(laps.recorded(now), laps.shift(now))
-        } else {
-            ahead
-        }
+        if ahead.is_empty() { self.nearest(laps.recorded(now), laps.shift(now)) } else { ahead }
     }
 
     fn between(&self, from: Timestamp, until: Timestamp) -> impl Iterator<Item = &Slot> {
         let first = self.slots.partition_point(|slot| slot.to <= from);
-        self.slots[first..]
-            .iter()
-            .take_while(move |slot| slot.from < until)
+        self.slots[first..].iter().take_while(move |slot| slot.from < until)
     }
 
     /// What lies nearest to a recorded instant where nothing lies within the horizon ahead of it.
@@ -118,18 +99,12 @@ impl TraceAdapter {
 
 fn shifted(slot: &Slot, shift: SignedDuration) -> Slot {
     let later = |instant: Timestamp| instant.checked_add(shift).unwrap_or(Timestamp::MAX);
-    Slot {
-        from: later(slot.from),
-        to: later(slot.to),
-        ..*slot
-    }
+    Slot { from: later(slot.from), to: later(slot.to), ..*slot }
 }
 
 fn told(trace: &CarbonTrace) -> Vec<Slot> {
     let slots = trace.slots().iter();
-    slots
-        .map(|slot| Slot::new(slot.from, slot.to, slot.forecast.unwrap_or(slot.actual)))
-        .collect()
+    slots.map(|slot| Slot::new(slot.from, slot.to, slot.forecast.unwrap_or(slot.actual))).collect()
 }
 
 impl Adapter for TraceAdapter {
@@ -147,8 +122,6 @@ impl Adapter for TraceAdapter {
     }
 
     fn parse(&self, _: &CarbonTarget, _: &[u8], _: Timestamp) -> Result<Forecast, BadAnswer> {
-        Err(BadAnswer::Empty {
-            provider: NAME.into(),
-        })
+        Err(BadAnswer::Empty { provider: NAME.into() })
     }
 }

@@ -54,10 +54,7 @@ pub(super) fn assemble<T: Copy>(
             notes.push(
                 NoteKind::Duplicate,
                 later.line,
-                format_args!(
-                    "{} stood in line {} already: this one counts",
-                    later.from, kept.line
-                ),
+                format_args!("{} stood in line {} already: this one counts", later.from, kept.line),
             );
             *kept = *later;
         }
@@ -68,43 +65,26 @@ pub(super) fn assemble<T: Copy>(
     for (index, row) in rows.iter().enumerate() {
         if let Some(before) = placed.last().filter(|before| before.to < row.from) {
             let missing = row.from.duration_since(before.to).as_nanos();
-            let slots = (missing + step.as_nanos() / 2)
-                .div_euclid(step.as_nanos().max(1))
-                .max(1);
+            let slots = (missing + step.as_nanos() / 2).div_euclid(step.as_nanos().max(1)).max(1);
             let words = if slots == 1 { "slot is" } else { "slots are" };
             notes.push(
                 NoteKind::Gap,
                 row.line,
-                format_args!(
-                    "{slots} {words} missing before this row, from {} to {}",
-                    before.to, row.from
-                ),
+                format_args!("{slots} {words} missing before this row, from {} to {}", before.to, row.from),
             );
         }
-        let end = row
-            .to
-            .unwrap_or_else(|| row.from.checked_add(step).unwrap_or(Timestamp::MAX));
+        let end = row.to.unwrap_or_else(|| row.from.checked_add(step).unwrap_or(Timestamp::MAX));
         let to = rows.get(index + 1).map_or(end, |next| end.min(next.from));
-        placed.push(Placed {
-            line: row.line,
-            from: row.from,
-            to,
-            value: row.value,
-        });
+        placed.push(Placed { line: row.line, from: row.from, to, value: row.value });
     }
     (placed, step)
 }
 
 /// The median distance between neighbours; the lower one of two.
 fn median_step<T>(rows: &[Row<T>]) -> SignedDuration {
-    let steps = rows
-        .windows(2)
-        .map(|pair| pair[1].from.duration_since(pair[0].from))
-        .collect();
+    let steps = rows.windows(2).map(|pair| pair[1].from.duration_since(pair[0].from)).collect();
     let lone = || match rows.first() {
-        Some(Row {
-            from, to: Some(to), ..
-        }) => to.duration_since(*from),
+        Some(Row { from, to: Some(to), .. }) => to.duration_since(*from),
         _ => LONE_SLOT,
     };
     median(steps).unwrap_or_else(lone)

@@ -21,14 +21,7 @@ impl<'a> Table<'a> {
             .trim(csv::Trim::All)
             .from_reader(bytes);
         let (record, header) = (ByteRecord::new(), Vec::new());
-        let mut table = Self {
-            bytes,
-            reader,
-            record,
-            header,
-            counted_to: 0,
-            line: 1,
-        };
+        let mut table = Self { bytes, reader, record, header, counted_to: 0, line: 1 };
         if table.advance().is_some() {
             table.header = (0..table.record.len()).map(|index| table.field(index)).collect();
         }
@@ -54,10 +47,7 @@ impl<'a> Table<'a> {
         let start = self.record.position().map_or(0, csv::Position::byte);
         let start = usize::try_from(start).unwrap_or(usize::MAX).min(self.bytes.len());
         // The reader's position lies before line ends and blank lines that it skips: count past them.
-        let blank = self.bytes[start..]
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
+        let blank = self.bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let passed = &self.bytes[self.counted_to.min(start + blank)..start + blank];
         self.line += line_ends(passed);
         self.counted_to = start + blank;

@@ -53,9 +53,7 @@ impl Vintages {
                 Slot::new(*from, from.checked_add(step).unwrap_or(Timestamp::MAX), *grams)
             });
             issues.extend(
-                Forecast::new("vintages", Some(*issued_at), *issued_at, slots.collect())
-                    .ok()
-                    .map(Arc::new),
+                Forecast::new("vintages", Some(*issued_at), *issued_at, slots.collect()).ok().map(Arc::new),
             );
         }
         notes.settle();
@@ -71,11 +69,7 @@ impl Vintages {
         issues.sort_by_key(|forecast| issued_at(forecast));
         let slot = issues.first()?.slots().first()?;
         let step = slot.to.duration_since(slot.from);
-        Some(Self {
-            issues,
-            step,
-            notes: Notes::new(name),
-        })
+        Some(Self { issues, step, notes: Notes::new(name) })
     }
 
     /// The newest vintage that had been issued by `now`.
@@ -164,10 +158,7 @@ fn rows(table: &mut Table<'_>, columns: &Columns, notes: &mut Notes) -> Issues {
 fn step(issues: &Issues) -> SignedDuration {
     let steps = issues.values().flat_map(|targets| {
         let later = targets.keys().skip(1);
-        targets
-            .keys()
-            .zip(later)
-            .map(|(from, next)| next.duration_since(*from))
+        targets.keys().zip(later).map(|(from, next)| next.duration_since(*from))
     });
     median(steps.collect()).unwrap_or(LONE_SLOT)
 }

@@ -35,18 +35,13 @@ fn electricity_maps_by_either_factor() {
     let file = "Datetime (UTC),Country,Zone Name,Zone Id,Carbon Intensity gCO₂eq/kWh (direct),Carbon Intensity gCO₂eq/kWh (LCA),Low Carbon Percentage\n\
                 2023-01-01 00:00:00,Great Britain,Great Britain,GB,62.55,91.44,86.0\n\
                 2023-01-01 01:00:00,Great Britain,Great Britain,GB,65.09,94.66,85.67\n";
-    let newer = file
-        .replace("Carbon Intensity", "Carbon intensity")
-        .replace("(LCA)", "(Life cycle)");
+    let newer = file.replace("Carbon Intensity", "Carbon intensity").replace("(LCA)", "(Life cycle)");
     for file in [file, newer.as_str()] {
         let read = |factors| CarbonTrace::read("gb.csv", file.as_bytes(), factors).unwrap();
         let lifecycle = read(Factors::Lifecycle);
         assert_eq!(lifecycle.format(), Format::ElectricityMapsCsv);
         assert_eq!(shape(&lifecycle)[0], "01-01T00:00..01-01T01:00 91.44 -");
-        assert_eq!(
-            shape(&read(Factors::Direct))[1],
-            "01-01T01:00..01-01T02:00 65.09 -"
-        );
+        assert_eq!(shape(&read(Factors::Direct))[1], "01-01T01:00..01-01T02:00 65.09 -");
         assert!(lifecycle.notes().is_empty(), "the header says UTC");
     }
 }
@@ -64,10 +59,7 @@ fn other_archives_by_their_own_names() {
              0,2021-07-01 00:00:00,407.5,355.03\n",
             "07-01T00:00..07-01T01:00 407.5 355.03",
         ),
-        (
-            "Time,Carbon Intensity\n2020-01-01 00:00:00,210.5\n",
-            "01-01T00:00..01-01T01:00 210.5 -",
-        ),
+        ("Time,Carbon Intensity\n2020-01-01 00:00:00,210.5\n", "01-01T00:00..01-01T01:00 210.5 -"),
     ] {
         assert_eq!(shape(&carbon(file)), [first]);
     }
@@ -113,10 +105,7 @@ fn uk_json_of_the_nation_and_of_a_region_as_object_and_as_list() {
         assert_eq!(trace.format(), Format::UkApiJson);
         assert_eq!(
             shape(&trace),
-            [
-                "12-03T10:30..12-03T11:00 206 211",
-                "12-03T12:30..12-03T13:00 2.5 220"
-            ],
+            ["12-03T10:30..12-03T11:00 206 211", "12-03T12:30..12-03T13:00 2.5 220"],
             "{file}"
         );
         insta::allow_duplicates! {
@@ -136,20 +125,11 @@ fn carbon_aware_sdk_json_in_both_shapes() {
         {"Location": "us-east-1", "Time": "2021-10-25T14:50:00+00:00", "Rating": 90, "Duration": "00:15:00"},
         {"location": "us-east-1", "time": "2021-10-25T15:05:00", "rating": "0.6"}
     ]"#;
-    for file in [
-        bare.to_owned(),
-        format!("\u{feff}{{\"Description\": \"x\", \"Emissions\": {bare}}}"),
-    ] {
+    for file in [bare.to_owned(), format!("\u{feff}{{\"Description\": \"x\", \"Emissions\": {bare}}}")] {
         let trace = carbon(&file);
         assert_eq!(trace.format(), Format::CarbonAwareSdkJson);
-        assert_eq!(
-            shape(&trace),
-            ["10-25T14:50..10-25T15:05 90 -", "10-25T15:05..10-25T15:20 0.6 -"]
-        );
-        assert_eq!(
-            noted(trace.notes()),
-            "file:3: `2021-10-25T15:05:00` has no offset: read as UTC"
-        );
+        assert_eq!(shape(&trace), ["10-25T14:50..10-25T15:05 90 -", "10-25T15:05..10-25T15:20 0.6 -"]);
+        assert_eq!(noted(trace.notes()), "file:3: `2021-10-25T15:05:00` has no offset: read as UTC");
     }
 }
 
@@ -181,20 +161,10 @@ fn vintages_are_grouped_and_their_oddities_named() {
     let shape: Vec<_> = vintages
         .issues()
         .iter()
-        .map(|issue| {
-            issue
-                .slots()
-                .iter()
-                .map(|slot| slot.forecast.get())
-                .collect::<Vec<_>>()
-        })
+        .map(|issue| issue.slots().iter().map(|slot| slot.forecast.get()).collect::<Vec<_>>())
         .collect();
     assert_eq!(shape, [vec![100.0, 101.0, 103.0], vec![202.0, 201.0]]);
-    let known = |now| {
-        vintages
-            .as_of(super::at(now))
-            .map(|forecast| forecast.slots()[0].forecast.get())
-    };
+    let known = |now| vintages.as_of(super::at(now)).map(|forecast| forecast.slots()[0].forecast.get());
     assert_eq!(known("2026-01-01T00:09:59Z"), None);
     assert_eq!(known("2026-01-01T00:10:00Z"), Some(100.0));
     assert_eq!(known("2026-01-01T06:09:59Z"), Some(100.0));
@@ -215,14 +185,8 @@ fn demand_with_fractions_and_gaps() {
     )
     .unwrap();
     let within = |from, to| demand.within(super::at(from), super::at(to));
-    assert_eq!(
-        within("2026-01-05T00:30:00Z", "2026-01-05T01:00:00Z"),
-        (1800.0, 1800.0)
-    );
-    assert_eq!(
-        within("2026-01-05T01:30:00Z", "2026-01-05T05:30:00Z"),
-        (3600.25, 3600.0)
-    );
+    assert_eq!(within("2026-01-05T00:30:00Z", "2026-01-05T01:00:00Z"), (1800.0, 1800.0));
+    assert_eq!(within("2026-01-05T01:30:00Z", "2026-01-05T05:30:00Z"), (3600.25, 3600.0));
     assert_eq!(within("2026-01-06T00:00:00Z", "2026-01-06T05:30:00Z"), (0.0, 0.0));
     assert_eq!(demand.mean_rate(), 10_800.5 / 10_800.0);
     assert_eq!(demand.laps(), None);
@@ -241,8 +205,5 @@ fn flavours_as_a_list_and_by_family() {
     ]}"#;
     let read = FlavourFile::read("f.json", families, Some("two")).unwrap();
     assert_eq!(read.family.as_deref(), Some("two"));
-    assert_eq!(
-        (read.flavours[0].energy_wh, read.flavours[0].carbon_intensity),
-        (Some(0.5), Some(1.0))
-    );
+    assert_eq!((read.flavours[0].energy_wh, read.flavours[0].carbon_intensity), (Some(0.5), Some(1.0)));
 }

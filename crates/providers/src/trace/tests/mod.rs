@@ -23,12 +23,7 @@ fn shape(trace: &CarbonTrace) -> Vec<String> {
     slots
         .map(|slot| {
             let forecast = slot.forecast.map_or("-".into(), |grams| grams.to_string());
-            format!(
-                "{}..{} {} {forecast}",
-                clock(slot.from),
-                clock(slot.to),
-                slot.actual
-            )
+            format!("{}..{} {} {forecast}", clock(slot.from), clock(slot.to), slot.actual)
         })
         .collect()
 }

@@ -1,0 +1,266 @@
+//! Flags and environment: what was typed, then what was meant.
+//!
+//! Every variable of the contract is a flag too. The numeric settings come from the table in
+//! [`models::settings`], so that key, variable, default, range and help cannot disagree.
+
+use std::net::SocketAddr;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use models::{CarbonTarget, FlavourSet, Overrides, SETTINGS, ScheduleId, json};
+use policies::Registry;
+use providers::http::check_url;
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
+
+use crate::forecasts::CarbonSource;
+use crate::logging::{LogFormat, level};
+
+/// What the process was asked to do.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) metrics_listen: SocketAddr,
+    pub(crate) default_id: ScheduleId,
+    /// The layer below every schedule's own configuration.
+    pub(crate) defaults: Overrides,
+    pub(crate) carbon: CarbonSource,
+    pub(crate) carbon_api_url: Option<String>,
+    pub(crate) anonymous_writes: bool,
+    pub(crate) max_schedules: usize,
+    pub(crate) workers: usize,
+    pub(crate) log_level: LevelFilter,
+    pub(crate) log_format: LogFormat,
+    /// What was asked for that does nothing yet.
+    pub(crate) inactive: Vec<&'static str>,
+    /// Only say whether all this could be started.
+    pub(crate) check: bool,
+}
+
+const ABOUT: &str = "Carbon-aware decision engine: what share of traffic each flavour of a service gets, \
+so that emissions fall when the grid is dirty while the mean error stays within budget.";
+
+const AFTER_HELP: &str = "\
+TRY IT
+  engine-server --listen 127.0.0.1:8080 --carbon-provider static:250
+  curl http://127.0.0.1:8080/schedule
+  curl -X PUT http://127.0.0.1:8080/config/default/default -H 'Content-Type: application/json' \\
+       -d '{\"strategies\": [{\"precision\": 1.0}, {\"precision\": 0.85}, {\"precision\": 0.7}]}'
+
+Every flag can be set by its variable; a flag wins. An empty variable is as good as none.
+
+EXIT CODES
+  0  stopped by SIGTERM or SIGINT, or --check found nothing wrong
+  1  could not start, or stopped by a fault
+  2  a flag or variable is wrong";
+
+/// The command line.
+pub(crate) fn command() -> Command {
+    let scheduler = SETTINGS.iter().map(|spec| {
+        Arg::new(spec.key)
+            .long(flag(spec.env))
+            .env(spec.env)
+            .value_name("NUMBER")
+            .allow_negative_numbers(true)
+            .help(format!("{}: {} [default: {}]", spec.about, spec.range, spec.default))
+            .help_heading("Schedule defaults")
+    });
+    Command::new("engine-server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(AFTER_HELP)
+        .next_help_heading("Server")
+        .arg(text("listen", "LISTEN", "ADDRESS:PORT", "Where the API is served").default_value("0.0.0.0:80"))
+        .arg(
+            text("metrics-listen", "METRICS_LISTEN", "ADDRESS:PORT", "Where /metrics is served [default: 0.0.0.0:METRICS_PORT]"),
+        )
+        .arg(text("metrics-port", "METRICS_PORT", "PORT", "Port of /metrics").default_value("8001"))
+        .arg(
+            switch("allow-anonymous-writes", "ALLOW_ANONYMOUS_WRITES", "Let anyone who reaches the API write, not loopback alone"),
+        )
+        .arg(text("max-schedules", "MAX_SCHEDULES", "NUMBER", "Most schedules; a PUT beyond is answered 429").default_value("100000"))
+        .arg(text("workers", "WORKERS", "NUMBER", "Threads that serve the API [default: one per core]"))
+        .arg(
+            text("loglevel", "LOGLEVEL", "LEVEL", "DEBUG (one line an evaluation), INFO, WARNING, ERROR or CRITICAL, in any case")
+                .default_value("INFO"),
+        )
+        .arg(text("log-format", "LOG_FORMAT", "FORMAT", "Logs on stderr as text or json").default_value("text"))
+        .arg(
+            Arg::new("check")
+                .long("check")
+                .action(ArgAction::SetTrue)
+                .help("Say whether this configuration could be started, and exit"),
+        )
+        .next_help_heading("Carbon forecasts")
+        .arg(
+            text("carbon-provider", "CARBON_PROVIDER", "PROVIDER", "uk-carbon-intensity, static:GRAMS (gCO2eq/kWh), or trace:FILE (repeated to cover now)")
+                .default_value("uk-carbon-intensity"),
+        )
+        .arg(text("carbon-api-url", "CARBON_API_URL", "URL", "Where the carbon API is: its UK paths are asked first, then URL/forecast [default: the UK's own]"))
+        .arg(text("carbon-api-target", "CARBON_API_TARGET", "TARGET", "national, region:1..17 or postcode:OUTWARD [default: national]"))
+        .next_help_heading("Schedule defaults")
+        .arg(text("default-schedule-namespace", "DEFAULT_SCHEDULE_NAMESPACE", "NAMESPACE", "Namespace behind GET /schedule").default_value("default"))
+        .arg(text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule").default_value("default"))
+        .arg(text("scheduler-policy", "SCHEDULER_POLICY", "POLICY", "Policy of schedules that name none [default: credit-greedy]"))
+        .arg(text("scheduler-strategies", "SCHEDULER_STRATEGIES", "JSON", "Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and 0.7]"))
+        .args(scheduler)
+        .next_help_heading("Accepted, not active yet")
+        .arg(text("prometheus-url", "PROMETHEUS_URL", "URL", "Where served requests could be polled"))
+        .arg(text("metrics-poll-interval-sec", "METRICS_POLL_INTERVAL_SEC", "SECONDS", "How often they would be [default: 15]"))
+}
+
+impl Settings {
+    /// What was meant.
+    ///
+    /// # Errors
+    ///
+    /// Names the flag or variable, its value, and what was expected.
+    pub(crate) fn read(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let given = Given(matches);
+        let mut defaults = Overrides::default();
+        for spec in &SETTINGS {
+            let Some(value) = given.text(spec.key) else { continue };
+            let number =
+                json::number_text(value, spec.range).map_err(|wrong| given.wrong(spec.key, &wrong))?;
+            defaults.set_number(spec.setting, number).map_err(|wrong| given.wrong(spec.key, &wrong))?;
+        }
+        if let Some(policy) = given.text("scheduler-policy") {
+            Registry::builtin().create(policy, 0).map_err(|wrong| given.wrong("scheduler-policy", &wrong))?;
+            defaults.policy = Some(policy.into());
+        }
+        let carbon = match given.text("carbon-provider") {
+            None => CarbonSource::Uk,
+            Some(text) => text.parse().map_err(|wrong: String| given.wrong("carbon-provider", &wrong))?,
+        };
+        if let Some(target) = given.text("carbon-api-target").map(CarbonTarget::from) {
+            carbon.check(&target).map_err(|wrong| given.wrong("carbon-api-target", &wrong))?;
+            defaults.carbon_target = Some(target);
+        }
+        if let Some(list) = given.text("scheduler-strategies") {
+            let list: Value = serde_json::from_str(list).map_err(|wrong| {
+                let problem = format!("{wrong}: expected a JSON array such as [{{\"precision\": 0.85}}]");
+                given.wrong("scheduler-strategies", &problem)
+            })?;
+            let flavours = FlavourSet::from_json(&list, "", &mut Vec::new());
+            defaults.flavours = Some(flavours.map_err(|wrong| given.wrong("scheduler-strategies", &wrong))?);
+        }
+        let metrics_port: u16 = given.parse("metrics-port", "a port from 0 to 65535")?.unwrap_or(8001);
+        let log_level = given.text("loglevel").unwrap_or("INFO");
+        given.url("prometheus-url")?;
+        given.seconds("metrics-poll-interval-sec")?;
+        let inactive = ["prometheus-url", "metrics-poll-interval-sec"];
+        Ok(Self {
+            listen: given.parse("listen", ADDRESS)?.unwrap_or_else(|| anywhere(80)),
+            metrics_listen: given.parse("metrics-listen", ADDRESS)?.unwrap_or_else(|| anywhere(metrics_port)),
+            default_id: given.default_id()?,
+            defaults,
+            carbon,
+            carbon_api_url: given.url("carbon-api-url")?,
+            anonymous_writes: given.switch("allow-anonymous-writes")?,
+            max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
+            workers: given
+                .count("workers")?
+                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+            log_level: level(log_level).map_err(|wrong| given.wrong("loglevel", &wrong))?,
+            log_format: match given.text("log-format") {
+                None => LogFormat::Text,
+                Some(text) => text.parse().map_err(|wrong: String| given.wrong("log-format", &wrong))?,
+            },
+            inactive: inactive.into_iter().filter(|id| given.text(id).is_some()).collect(),
+            check: matches.get_flag("check"),
+        })
+    }
+}
+
+const ADDRESS: &str = "an address and port such as 127.0.0.1:8080";
+
+fn anywhere(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), port)
+}
+
+/// What was typed.
+struct Given<'a>(&'a ArgMatches);
+
+impl Given<'_> {
+    /// The text of a flag or variable; empty is absent.
+    fn text(&self, id: &str) -> Option<&str> {
+        self.0.get_one::<String>(id).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    fn parse<T: std::str::FromStr>(&self, id: &str, expected: &str) -> anyhow::Result<Option<T>> {
+        let parsed = self.text(id).map(str::parse).transpose();
+        parsed.map_err(|_| self.wrong(id, &format_args!("expected {expected}")))
+    }
+
+    fn count(&self, id: &str) -> anyhow::Result<Option<usize>> {
+        let count = self.parse(id, "a whole number above 0")?;
+        if count == Some(0) {
+            return Err(self.wrong(id, &"expected a whole number above 0"));
+        }
+        Ok(count)
+    }
+
+    fn seconds(&self, id: &str) -> anyhow::Result<Option<f64>> {
+        let expected = "a number of seconds above 0";
+        match self.parse::<f64>(id, expected)? {
+            Some(seconds) if !seconds.is_finite() || seconds <= 0.0 => {
+                Err(self.wrong(id, &format_args!("expected {expected}")))
+            }
+            seconds => Ok(seconds),
+        }
+    }
+
+    fn url(&self, id: &str) -> anyhow::Result<Option<String>> {
+        let Some(url) = self.text(id) else { return Ok(None) };
+        check_url(url).map_err(|wrong| self.wrong(id, &wrong))?;
+        Ok(Some(url.to_owned()))
+    }
+
+    /// Namespace and name are judged one by one, so that the message names the right variable.
+    fn default_id(&self) -> anyhow::Result<ScheduleId> {
+        let (namespace_id, name_id) = ("default-schedule-namespace", "default-schedule-name");
+        let namespace = self.text(namespace_id).unwrap_or("default");
+        let name = self.text(name_id).unwrap_or("default");
+        ScheduleId::new(namespace, "default").map_err(|wrong| self.wrong(namespace_id, &wrong))?;
+        ScheduleId::new(namespace, name).map_err(|wrong| self.wrong(name_id, &wrong))
+    }
+
+    fn switch(&self, id: &str) -> anyhow::Result<bool> {
+        match self.text(id).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("false" | "0" | "no" | "off") => Ok(false),
+            Some("true" | "1" | "yes" | "on") => Ok(true),
+            Some(_) => Err(self.wrong(id, &"expected true or false")),
+        }
+    }
+
+    /// Names the flag or the variable, whichever was given, and its value.
+    fn wrong(&self, id: &str, problem: &dyn std::fmt::Display) -> anyhow::Error {
+        let command = command();
+        let arg = command.get_arguments().find(|arg| arg.get_id() == id);
+        let env = arg.and_then(Arg::get_env).and_then(std::ffi::OsStr::to_str).unwrap_or(id);
+        let flag = arg.and_then(Arg::get_long).unwrap_or(id);
+        let value = json::excerpt(self.text(id).unwrap_or_default());
+        match self.0.value_source(id) {
+            Some(ValueSource::EnvVariable) => anyhow::anyhow!("{env}={value}: {problem}"),
+            _ => anyhow::anyhow!("--{flag} {value}: {problem}"),
+        }
+    }
+}
+
+fn text(name: &'static str, env: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).env(env).value_name(value).help(help)
+}
+
+/// A flag that needs no value, and a variable that has one.
+fn switch(name: &'static str, env: &'static str, help: &'static str) -> Arg {
+    text(name, env, "true|false", help)
+        .value_parser(value_parser!(String))
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+}
+
+/// `--target-error` for `TARGET_ERROR`.
+fn flag(env: &str) -> String {
+    env.to_ascii_lowercase().replace('_', "-")
+}

@@ -1,0 +1,149 @@
+//! Keeping forecasts fresh: a few threads that ask upstream, so that nothing else ever waits for it.
+
+mod source;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use engine::{TargetCheck, WantedForecast};
+use models::{CarbonTarget, Forecast};
+use providers::http::Client;
+use providers::{Adapter, Attempt, AttemptError, Job, Plan, RefreshError, Refresher, Wanted};
+
+use crate::state::{State, now, until};
+pub(crate) use source::CarbonSource;
+
+/// Requests under way at once. A dead upstream holds a thread for `carbonTimeout`; others go on.
+const THREADS: usize = 4;
+/// A waiting thread looks at the clock at least this often: clocks are set, and sleeps do not know.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// What is to be refreshed, and the threads' place to wait.
+pub(crate) struct Refresh {
+    refresher: Mutex<Refresher>,
+    changed: Condvar,
+}
+
+impl Refresh {
+    pub(crate) fn new(chain: Vec<Arc<dyn Adapter>>, seed: u64) -> Self {
+        Self { refresher: Mutex::new(Refresher::new(chain, seed)), changed: Condvar::new() }
+    }
+
+    /// Which targets somebody asks for.
+    pub(crate) fn want(&self, wanted: impl Iterator<Item = (CarbonTarget, WantedForecast)>) {
+        let wanted = wanted.map(|(target, how)| (target, Wanted { ttl: how.ttl, timeout: how.timeout }));
+        self.lock().want(&wanted.collect(), now());
+        self.changed.notify_all();
+    }
+
+    /// Seconds since the newest forecast of each target was received.
+    pub(crate) fn ages(&self) -> Vec<(CarbonTarget, f64)> {
+        let now = now();
+        let refresher = self.lock();
+        let aged =
+            refresher.statuses().filter_map(|(target, status)| Some((target.clone(), status.age(now)?)));
+        aged.map(|(target, age)| (target, age.as_secs_f64())).collect()
+    }
+
+    /// Starts the threads. They end with the process: what they ask for is nobody's loss.
+    pub(crate) fn start(self: &Arc<Self>, state: &Arc<State>) -> std::io::Result<()> {
+        for index in 0..THREADS {
+            let (refresh, state) = (Arc::clone(self), Arc::clone(state));
+            std::thread::Builder::new().name(format!("forecasts-{index}")).spawn(move || {
+                let client = Client::new();
+                loop {
+                    let job = refresh.next_job();
+                    refresh.run(&job, &client, &state);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next job.
+    fn next_job(&self) -> Job {
+        let mut refresher = self.lock();
+        loop {
+            let at = now();
+            if let Some(job) = refresher.take_due(at) {
+                return job;
+            }
+            let wait = refresher.next_due().map_or(LONGEST_WAIT, |due| until(due, at).min(LONGEST_WAIT));
+            let waited = self.changed.wait_timeout(refresher, wait);
+            refresher = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn run(&self, job: &Job, client: &Client, state: &State) {
+        let started = Instant::now();
+        let asked = AssertUnwindSafe(|| job.run_watched(client, now(), count));
+        // Nothing here is known to panic; but a job that is never finished would never be due again.
+        let outcome = catch_unwind(asked).unwrap_or_else(|_| Err(lost(job)));
+        metrics::histogram!("carbon_provider_request_duration_seconds")
+            .record(started.elapsed().as_secs_f64());
+        let failed = outcome.as_ref().err().map(ToString::to_string);
+        let (news, failures) = {
+            let mut refresher = self.lock();
+            let news = refresher.finish(&job.target, outcome, now());
+            (news, refresher.status(&job.target).map_or(0, |status| status.failures))
+        };
+        self.changed.notify_all();
+        match failed {
+            // The first failure of a row is worth a line; the others are counted in metrics.
+            Some(problem) if failures <= 1 => {
+                tracing::warn!(target: "engine_server::forecasts", carbon_target = %job.target, %problem, "no fresh forecast");
+            }
+            Some(problem) => {
+                tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, %problem, failures, "still no fresh forecast");
+            }
+            None => {
+                tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, "fresh forecast");
+            }
+        }
+        if let Some(forecast) = news {
+            state.engine().observe_forecast(&job.target, forecast, now());
+            state.wake.notify_one();
+        }
+    }
+
+    // A panic elsewhere leaves whole values here: the lock's poison says nothing.
+    fn lock(&self) -> MutexGuard<'_, Refresher> {
+        self.refresher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts one attempt.
+fn count(provider: &str, outcome: Result<&Forecast, &AttemptError>) {
+    let outcome = outcome.map_or_else(outcome_of, |_| "ok");
+    metrics::counter!("carbon_provider_requests_total", "provider" => provider.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+fn lost(job: &Job) -> RefreshError {
+    let problem = AttemptError::Lost("the thread that ran it failed".into());
+    RefreshError {
+        target: job.target.clone(),
+        attempts: vec![Attempt { provider: "engine-server".into(), problem }],
+    }
+}
+
+/// A word for what went wrong: a label with few values.
+fn outcome_of(error: &AttemptError) -> &'static str {
+    match error {
+        AttemptError::NotUnderstood(_) => "not_understood",
+        AttemptError::Fetch(_) => "unreachable",
+        AttemptError::BadAnswer(_) => "bad_answer",
+        AttemptError::Lost(_) => "lost",
+    }
+}
+
+/// A target exists if the first provider of the chain has it: what follows is its stand-in.
+pub(crate) struct ChainTargets(pub(crate) Vec<Arc<dyn Adapter>>);
+
+impl TargetCheck for ChainTargets {
+    fn check(&self, target: &CarbonTarget) -> Result<(), String> {
+        let Some(first) = self.0.first() else { return Ok(()) };
+        first.plan(target, now()).map(|_: Plan| ()).map_err(|problem| problem.to_string())
+    }
+}

@@ -1,0 +1,148 @@
+//! Reading request bodies: a JSON object of bounded size and depth, or a clear refusal.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt;
+use models::Problems;
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+
+/// Largest body, in bytes.
+pub(crate) const MAX_BODY: usize = 1 << 20;
+/// Deepest nesting of lists and objects.
+const MAX_DEPTH: usize = 64;
+
+/// The body of `request` as a JSON object.
+///
+/// # Errors
+///
+/// 415 without a JSON content type; 413 above [`MAX_BODY`]; 400 for what is not JSON, not an object, or
+/// nested too deep; 422 for a number no machine can hold.
+pub(crate) async fn json_object(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Map<String, Value>, Problem> {
+    let body = read(request, payload).await?;
+    if body.is_empty() {
+        return Err(Problem::malformed("the body is empty: expected a JSON object"));
+    }
+    if !is_json(request) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body has no JSON content type: expected Content-Type: application/json",
+        ));
+    }
+    parse(&body)
+}
+
+async fn read(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        let detail = format!("the body is larger than {MAX_BODY} bytes: expected a smaller one");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MAX_BODY as u64)
+    {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk =
+            chunk.map_err(|broken| Problem::malformed(format!("the body did not arrive whole: {broken}")))?;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// `application/json`, or any type with the suffix `+json`; parameters do not matter.
+fn is_json(request: &HttpRequest) -> bool {
+    let Some(value) = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// A JSON object from bytes.
+pub(crate) fn parse(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    // A byte-order mark is not JSON, but the origin's clients could send one.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if depth(body) > MAX_DEPTH {
+        return Err(Problem::malformed(format!(
+            "the body nests deeper than {MAX_DEPTH} levels: expected a flatter one"
+        )));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Problem::malformed("payload must be an object")),
+        // Grammar allows 1e400, no number here holds it: understood, but invalid.
+        Err(error) if error.to_string().starts_with("number out of range") => {
+            Err(Problem::invalid(Problems::one("", format_args!("{error}: expected a number below 1.8e308"))))
+        }
+        Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),
+    }
+}
+
+/// How deep lists and objects nest, outside strings.
+fn depth(body: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for &byte in body {
+        match (in_string, byte) {
+            _ if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::ResponseError;
+    use proptest::prelude::*;
+
+    fn status(body: &[u8]) -> u16 {
+        parse(body).map_or_else(|problem| problem.status_code().as_u16(), |_| 200)
+    }
+
+    #[test]
+    fn only_objects_of_bounded_depth_pass() {
+        let nested = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        for (body, expected) in [
+            ("{}".to_owned(), 200),
+            ("\u{feff}{\"a\":1}".to_owned(), 200),
+            ("{\"a\":\"[[[[\\\"{{{\"}".to_owned(), 200),
+            (nested(64), 200),
+            (nested(65), 400),
+            ("[".repeat(100_000), 400),
+            ("[]".to_owned(), 400),
+            ("null".to_owned(), 400),
+            ("{not json".to_owned(), 400),
+            ("{} x".to_owned(), 400),
+            ("{\"a\":NaN}".to_owned(), 400),
+            ("{\"a\":1e400}".to_owned(), 422),
+        ] {
+            assert_eq!(status(body.as_bytes()), expected, "{}", &body[..body.len().min(60)]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&body);
+        }
+    }
+}

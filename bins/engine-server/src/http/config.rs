@@ -1,0 +1,108 @@
+//! Configuring schedules.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use engine::UnknownSchedule;
+use models::{Overrides, ParsedOverrides, Problems};
+use policies::Registry;
+use serde_json::{Map, Value, json};
+
+use super::problem::Problem;
+use super::{access, body, schedule_id};
+use crate::state::{State, now};
+
+/// PUT `/config/{namespace}/{name}`: the next GET finds the new configuration in force.
+pub(crate) async fn put(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    state: web::Data<State>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    access::may_write(&request, &state)?;
+    let id = schedule_id(&path)?;
+    let body = body::json_object(&request, payload).await?;
+    let (accepted, ignored) = {
+        let mut engine = state.engine();
+        let parsed = understand(&body, engine.registry()).map_err(Problem::invalid)?;
+        (engine.configure(&id, parsed.overrides, now())?, parsed.ignored)
+    };
+    state.wake.notify_one();
+    Ok(HttpResponse::Accepted().json(json!({
+        "status": "accepted",
+        "ignored": ignored,
+        "warnings": accepted.warnings,
+    })))
+}
+
+/// The configuration a body asks for, its policy known: every bad field at once.
+fn understand(body: &Map<String, Value>, registry: &Registry) -> Result<ParsedOverrides, Problems> {
+    let parsed = Overrides::from_json(body);
+    let nested = body.get("scheduler").filter(|nested| !nested.is_null());
+    let (at, scheduler) = match nested {
+        Some(nested) => ("/scheduler/policy", nested.as_object()),
+        None => ("/policy", Some(body)),
+    };
+    let name = scheduler.and_then(|scheduler| scheduler.get("policy")).and_then(Value::as_str);
+    let Some(Err(unknown)) = name.map(|name| registry.create(name, 0)) else { return parsed };
+    let mut problems = parsed.err().unwrap_or_default();
+    if !problems.iter().any(|field| field.pointer == at) {
+        problems.push(at, unknown);
+    }
+    Err(problems)
+}
+
+/// GET `/config/{namespace}/{name}`: the effective configuration, each value with where it came from.
+pub(crate) async fn get(
+    path: web::Path<(String, String)>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let id = schedule_id(&path)?;
+    let (config, generation) = state.engine().config(&id).ok_or_else(|| UnknownSchedule(id.clone()))?;
+    Ok(HttpResponse::Ok().json(json!({
+        "namespace": id.namespace(),
+        "name": id.name(),
+        "generation": generation,
+        "config": config,
+    })))
+}
+
+/// DELETE `/config/{namespace}/{name}`: frees the schedule; the default one is reset instead.
+pub(crate) async fn delete(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    access::may_write(&request, &state)?;
+    let id = schedule_id(&path)?;
+    let status = if id == state.default_id {
+        state.engine().reset(&id, now())?;
+        "reset"
+    } else {
+        state.engine().remove(&id)?;
+        "deleted"
+    };
+    state.wake.notify_one();
+    Ok(HttpResponse::Ok().json(json!({ "status": status })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(body: &Value) -> Vec<String> {
+        let understood = understand(body.as_object().unwrap(), &Registry::builtin());
+        understood.unwrap_err().iter().map(|field| field.pointer.clone()).collect()
+    }
+
+    #[test]
+    fn an_unknown_policy_is_named_beside_every_other_problem() {
+        assert_eq!(problems(&json!({"policy": "nope"})), ["/policy"]);
+        assert_eq!(problems(&json!({"policy": "", "targetError": 2})), ["/policy", "/targetError"]);
+        assert_eq!(problems(&json!({"policy": "nope", "targetError": 2})), ["/targetError", "/policy"]);
+        assert_eq!(problems(&json!({"scheduler": {"policy": "CREDIT-GREEDY"}})), ["/scheduler/policy"]);
+        // The flat keys are not read beside nested ones.
+        assert!(
+            understand(json!({"policy": "nope", "scheduler": {}}).as_object().unwrap(), &Registry::builtin())
+                .is_ok()
+        );
+    }
+}

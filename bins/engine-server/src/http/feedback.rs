@@ -1,0 +1,36 @@
+//! What routers served.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use models::Feedback;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::{access, body, schedule_id};
+use crate::state::{State, now};
+
+/// POST `/feedback/{namespace}/{name}`: posts of several routers add up.
+pub(crate) async fn post(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    state: web::Data<State>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    access::may_write(&request, &state)?;
+    let id = schedule_id(&path)?;
+    let body = body::json_object(&request, payload).await?;
+    if state.board.view(&id).is_none() {
+        return Err(engine::UnknownSchedule(id).into());
+    }
+    let (feedback, ignored) = Feedback::from_json(&body).map_err(Problem::invalid)?;
+    let report = state.engine().feedback(&id, &feedback, now())?;
+    let mut answer = json!({
+        "realized_precision": report.realized_precision,
+        "credit_balance": report.credit_balance,
+        "credit_velocity": report.credit_velocity,
+        "total_requests": report.total_requests,
+    });
+    if !ignored.is_empty() {
+        answer["ignored"] = Value::from(ignored);
+    }
+    Ok(HttpResponse::Ok().json(answer))
+}

@@ -1,0 +1,28 @@
+//! Probes.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::problem::Problem;
+use crate::state::State;
+
+/// The origin's probe: 200 as soon as the process answers, `starting` until state is restored.
+pub(crate) async fn healthz(state: web::Data<State>) -> HttpResponse {
+    let status = if state.is_ready() { "ready" } else { "starting" };
+    HttpResponse::Ok().json(json!({ "status": status }))
+}
+
+/// 200 while the process lives.
+pub(crate) async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "alive"}))
+}
+
+/// 200 once state is restored and the first evaluations are out, until a stop was asked for.
+pub(crate) async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    if state.is_ready() {
+        return Ok(HttpResponse::Ok().json(json!({"status": "ready"})));
+    }
+    let detail = "not ready: state is being restored, or the process is stopping";
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1))
+}

@@ -1,0 +1,70 @@
+//! Manual overrides.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use models::{Manual, ScheduleId};
+use serde_json::json;
+
+use super::problem::Problem;
+use super::{access, body, schedule_id};
+use crate::state::{State, now};
+
+/// POST `/schedule/{namespace}/{name}/manual`.
+pub(crate) async fn post(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    state: web::Data<State>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    access::may_write(&request, &state)?;
+    let id = schedule_id(&path)?;
+    set(&request, &state, &id, payload).await
+}
+
+/// POST `/setschedule`: the same for the default schedule.
+pub(crate) async fn post_default(
+    request: HttpRequest,
+    state: web::Data<State>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    access::may_write(&request, &state)?;
+    set(&request, &state, &state.default_id, payload).await
+}
+
+/// DELETE `/schedule/{namespace}/{name}/manual`: ends it early.
+pub(crate) async fn delete(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    access::may_write(&request, &state)?;
+    clear(&state, &schedule_id(&path)?)
+}
+
+/// DELETE `/setschedule`: the same for the default schedule.
+pub(crate) async fn delete_default(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    access::may_write(&request, &state)?;
+    clear(&state, &state.default_id)
+}
+
+async fn set(
+    request: &HttpRequest,
+    state: &State,
+    id: &ScheduleId,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let body = body::json_object(request, payload).await?;
+    let manual = Manual::from_json(&body).map_err(Problem::invalid)?;
+    let until = state.engine().set_manual(id, manual, now())?;
+    state.wake.notify_one();
+    Ok(HttpResponse::Accepted().json(json!({"status": "schedule set", "until": until})))
+}
+
+fn clear(state: &State, id: &ScheduleId) -> Result<HttpResponse, Problem> {
+    let cleared = state.engine().clear_manual(id, now())?;
+    state.wake.notify_one();
+    let status = if cleared { "override ended" } else { "no override in force" };
+    Ok(HttpResponse::Ok().json(json!({ "status": status })))
+}

@@ -1,0 +1,118 @@
+//! The API: routes, and what every route has in common.
+
+mod access;
+mod body;
+mod config;
+mod feedback;
+mod health;
+mod manual;
+mod measure;
+pub(crate) mod problem;
+mod schedule;
+
+use std::sync::Arc;
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource, Route, guard, middleware, web};
+use models::ScheduleId;
+
+use crate::state::State;
+use problem::Problem;
+
+/// Longest pause between the bytes of a request's head.
+const HEAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long requests in flight may take once a stop was asked for.
+const DRAIN_SECONDS: u64 = 10;
+/// Open connections per worker.
+const MAX_CONNECTIONS: usize = 16_384;
+
+/// Serves the API on `listener` until told to stop.
+pub(crate) fn serve(
+    state: &Arc<State>,
+    listener: std::net::TcpListener,
+    workers: usize,
+) -> std::io::Result<actix_web::dev::Server> {
+    let state = web::Data::from(Arc::clone(state));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .app_data(web::PathConfig::default().error_handler(|error, _| {
+                let detail = format!("the path is not a schedule's: {error}");
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
+            }))
+            .app_data(web::QueryConfig::default().error_handler(|error, _| {
+                let detail = format!("the query cannot be read: {error}");
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
+            }))
+            .wrap(middleware::from_fn(measure::measure))
+            .configure(routes)
+            .default_service(web::to(not_found))
+    });
+    let server = server
+        .workers(workers)
+        .max_connections(MAX_CONNECTIONS)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.service(reading("/healthz", web::to(health::healthz)))
+        .service(reading("/livez", web::to(health::livez)))
+        .service(reading("/readyz", web::to(health::readyz)))
+        .service(reading("/schedules", web::to(schedule::list)))
+        .service(reading("/schedule", web::to(schedule::get_default)))
+        .service(reading("/schedule/{namespace}/{name}", web::to(schedule::get)))
+        .service(
+            resource("/config/{namespace}/{name}", "GET, HEAD, PUT, DELETE")
+                .route(get_or_head(web::to(config::get)))
+                .route(web::to(config::put).method(Method::PUT))
+                .route(web::to(config::delete).method(Method::DELETE)),
+        )
+        .service(
+            resource("/schedule/{namespace}/{name}/manual", "POST, DELETE")
+                .route(web::to(manual::post).method(Method::POST))
+                .route(web::to(manual::delete).method(Method::DELETE)),
+        )
+        .service(
+            resource("/setschedule", "POST, DELETE")
+                .route(web::to(manual::post_default).method(Method::POST))
+                .route(web::to(manual::delete_default).method(Method::DELETE)),
+        )
+        .service(
+            resource("/feedback/{namespace}/{name}", "POST")
+                .route(web::to(feedback::post).method(Method::POST)),
+        );
+}
+
+fn get_or_head(route: Route) -> Route {
+    route.guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// A resource that can only be read.
+fn reading(path: &'static str, route: Route) -> impl HttpServiceFactory {
+    resource(path, "GET, HEAD").route(get_or_head(route))
+}
+
+/// A resource that answers what is not `allowed` with 405, and OPTIONS as the origin does.
+fn resource(path: &'static str, allowed: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move |request: HttpRequest| async move {
+        if request.method() == Method::OPTIONS {
+            return Ok(HttpResponse::Ok().insert_header(("Allow", format!("{allowed}, OPTIONS"))).finish());
+        }
+        Err(Problem::not_allowed(request.method().as_str(), allowed))
+    }))
+}
+
+async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path: String = request.path().chars().take(200).collect();
+    Err(Problem::new(StatusCode::NOT_FOUND, format!("nothing is served at {path}")))
+}
+
+/// The schedule a path names.
+fn schedule_id(path: &(String, String)) -> Result<ScheduleId, Problem> {
+    ScheduleId::new(&path.0, &path.1).map_err(Problem::invalid)
+}

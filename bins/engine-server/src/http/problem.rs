@@ -1,0 +1,119 @@
+//! Errors as readers get them: `application/problem+json` (RFC 9457), with `error` as the origin names it
+//! and every bad field by JSON pointer.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use engine::{ConfigureError, RequestError, UnknownSchedule};
+use models::Problems;
+use serde::Serialize;
+
+/// A request that failed.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: Problems,
+    /// One more header field, as the status asks for it.
+    field: Option<(header::HeaderName, String)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Problems::is_empty")]
+    errors: &'a Problems,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), errors: Problems::new(), field: None }
+    }
+
+    /// 400: not JSON, or not an object.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 422: understood, but invalid.
+    pub(crate) fn invalid(errors: Problems) -> Self {
+        let detail = errors.to_string();
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+    }
+
+    /// 405, naming what is allowed.
+    pub(crate) fn not_allowed(method: &str, allowed: &str) -> Self {
+        let detail = format!("{method} is not allowed here: expected {allowed}");
+        Self {
+            field: Some((header::ALLOW, allowed.into())),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        }
+    }
+
+    /// The same, asking to come back later.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.field = Some((header::RETRY_AFTER, seconds.to_string()));
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status);
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        if let Some((name, value)) = &self.field {
+            response.insert_header((name.clone(), value.as_str()));
+        }
+        let body = Body {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            error: &self.detail,
+            errors: &self.errors,
+        };
+        response.body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
+
+impl From<UnknownSchedule> for Problem {
+    fn from(unknown: UnknownSchedule) -> Self {
+        Self::new(StatusCode::NOT_FOUND, unknown.to_string())
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Unknown(unknown) => unknown.into(),
+            RequestError::Invalid(problems) => Self::invalid(problems),
+        }
+    }
+}
+
+impl From<ConfigureError> for Problem {
+    fn from(error: ConfigureError) -> Self {
+        match error {
+            ConfigureError::Invalid(problems) => Self::invalid(problems),
+            ConfigureError::TooManySchedules { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(60)
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `GET /metrics`: process-wide series from the recorder, per-schedule series as a view over the board
+//! taken at scrape, so that they cannot drift and go when their schedule goes.
+
+mod exposition;
+mod families;
+
+use std::sync::Arc;
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::forecasts::Refresh;
+use crate::http::problem::Problem;
+use crate::state::State;
+use exposition::Exposition;
+
+/// Upper bounds of the latency histograms, in seconds.
+const LATENCIES: [f64; 14] =
+    [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 1.0];
+
+/// Installs the recorder behind the process-wide series.
+///
+/// # Errors
+///
+/// A recorder is installed already, or a bucket list is empty: neither can be here.
+pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCIES)?
+        .install_recorder()?;
+    metrics::describe_counter!(
+        "http_requests_total",
+        "Requests answered, by route, method and class of status."
+    );
+    metrics::describe_histogram!("http_request_duration_seconds", "Time to answer a request.");
+    metrics::describe_histogram!(
+        "scheduler_evaluation_duration_seconds",
+        "Time of one evaluation, publication included, as the mean of a tick."
+    );
+    metrics::describe_counter!("scheduler_evaluations_total", "Evaluations made by the loop.");
+    metrics::describe_counter!(
+        "carbon_provider_requests_total",
+        "Forecast refreshes, by provider and outcome."
+    );
+    metrics::describe_histogram!("carbon_provider_request_duration_seconds", "Time of a forecast refresh.");
+    Ok(handle)
+}
+
+/// What a scrape looks at.
+#[derive(Clone)]
+struct Sources {
+    state: Arc<State>,
+    refresh: Arc<Refresh>,
+    recorder: PrometheusHandle,
+}
+
+/// Serves `/metrics` on `listener` until told to stop.
+pub(crate) fn serve(
+    state: &Arc<State>,
+    refresh: &Arc<Refresh>,
+    recorder: PrometheusHandle,
+    listener: std::net::TcpListener,
+) -> std::io::Result<actix_web::dev::Server> {
+    let sources =
+        web::Data::new(Sources { state: Arc::clone(state), refresh: Arc::clone(refresh), recorder });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(sources.clone())
+            .route("/metrics", web::to(scrape))
+            .default_service(web::to(elsewhere))
+    });
+    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}
+
+async fn scrape(request: HttpRequest, sources: web::Data<Sources>) -> Result<HttpResponse, Problem> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Problem::not_allowed(request.method().as_str(), "GET, HEAD"));
+    }
+    let board = &sources.state.board;
+    let body =
+        Exposition::new(sources.recorder.render(), board.page(None, usize::MAX), sources.refresh.ages());
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(body))
+}
+
+async fn elsewhere() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(StatusCode::NOT_FOUND, "nothing is served here but /metrics"))
+}

@@ -1,0 +1,64 @@
+//! The loop that turns the engine's crank.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::forecasts::Refresh;
+use crate::state::{State, now, until};
+
+/// The clock is looked at this often at least: it can be set, and timers do not know.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A pause between looks at which forecasts are wanted: a storm of PUTs is not a storm of those.
+const WANTED_PAUSE: Duration = Duration::from_millis(250);
+/// How often the recorder folds what was recorded into its histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Evaluates what is due and tells the refresher what is wanted, for ever.
+pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: PrometheusHandle) {
+    let mut wanted_revision = None;
+    let mut wanted_looked = Instant::now();
+    let mut upkept = Instant::now();
+    loop {
+        let started = Instant::now();
+        let (tick, wanted) = {
+            let mut engine = state.engine();
+            let tick = engine.tick(now());
+            let revision = engine.wanted_revision();
+            let look = wanted_revision != Some(revision)
+                && (wanted_revision.is_none() || wanted_looked.elapsed() >= WANTED_PAUSE);
+            let wanted = look.then(|| {
+                wanted_revision = Some(revision);
+                wanted_looked = Instant::now();
+                engine.wanted()
+            });
+            (tick, wanted)
+        };
+        if tick.evaluated > 0 {
+            let count = u32::try_from(tick.evaluated).unwrap_or(u32::MAX);
+            let each = started.elapsed().as_secs_f64() / f64::from(count);
+            metrics::histogram!("scheduler_evaluation_duration_seconds").record_many(each, tick.evaluated);
+            metrics::counter!("scheduler_evaluations_total").increment(u64::from(count));
+        }
+        if let Some(wanted) = wanted {
+            refresh.want(wanted.into_iter());
+        }
+        if upkept.elapsed() >= UPKEEP {
+            recorder.run_upkeep();
+            upkept = Instant::now();
+        }
+        let wait = tick.next_due.map_or(LONGEST_WAIT, |due| until(due, now()).min(LONGEST_WAIT));
+        if wait.is_zero() {
+            // More is due already: let requests in between.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let wait = if wanted_revision == Some(state.engine().wanted_revision()) {
+            wait
+        } else {
+            wait.min(WANTED_PAUSE)
+        };
+        let _ = tokio::time::timeout(wait, state.wake.notified()).await;
+    }
+}

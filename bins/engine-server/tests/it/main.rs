@@ -1,0 +1,75 @@
+//! The server from outside: the real binary over HTTP on loopback, with a carbon API that is on loopback
+//! too. Every file is one part of what the server promises; `server`, `client` and `upstream` are the tools.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in a test a panic is the finding, also where a tool of many tests makes it"
+)]
+
+mod client;
+mod server;
+mod upstream;
+
+mod access;
+mod bodies;
+mod configuring;
+mod document;
+mod effective;
+mod feedback;
+mod forecasts;
+mod help;
+mod logs;
+mod manual;
+mod metrics;
+mod names;
+mod reading;
+mod replay;
+mod starting;
+mod stopping;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// How long anything may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Looks until there is something to see.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} until {what}"))
+}
+
+/// Looks until there is something to see, or the time is over.
+pub(crate) fn within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(seen) = look() {
+            return Some(seen);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An instant in a document.
+#[track_caller]
+pub(crate) fn instant(value: &Value) -> Timestamp {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no instant: {value}"))
+}
+
+/// The names in `flavourWeights` with their weights.
+pub(crate) fn weights(schedule: &Value) -> Vec<(String, u64)> {
+    let weights = schedule["flavourWeights"].as_object().unwrap().iter();
+    weights.map(|(name, weight)| (name.clone(), weight.as_u64().unwrap())).collect()
+}
+
+/// A list of sentences, one a line.
+pub(crate) fn lines(list: &Value) -> String {
+    list.as_array().unwrap().iter().map(|line| format!("{}\n", line.as_str().unwrap())).collect()
+}

@@ -1,0 +1,203 @@
+//! A server of one's own: the real binary on loopback, stopped when the test is over.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client};
+use crate::upstream::Upstream;
+use crate::{PATIENCE, eventually, within};
+
+/// Nobody listens there: an upstream that refuses at once.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+/// How long a server may take to stop before it is killed.
+const STOP: Duration = Duration::from_secs(3);
+
+/// How a server is to be started. The environment is empty but for what is said here.
+pub(crate) struct Launch {
+    command: Command,
+}
+
+impl Launch {
+    /// Nothing said: not even where to listen.
+    pub(crate) fn bare() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_engine-server"));
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
+    }
+
+    /// On loopback, at ports the system chooses.
+    pub(crate) fn new() -> Self {
+        Self::bare().arg("--listen").arg("127.0.0.1:0").arg("--metrics-listen").arg("127.0.0.1:0")
+    }
+
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Forecasts come from `upstream`.
+    pub(crate) fn upstream(self, upstream: &Upstream) -> Self {
+        self.env("CARBON_API_URL", &upstream.url())
+    }
+
+    /// Starts it and waits until it says where it listens.
+    pub(crate) fn start(mut self) -> Server {
+        let mut child = self.command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let reader = follow(&mut child, &log);
+        let mut first = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut first).unwrap();
+        let Some((api, metrics)) = addresses(&first) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            let _ = reader.join();
+            panic!("no addresses in `{first}`; stderr: {}", log.lock().unwrap());
+        };
+        Server { child, reader: Some(reader), log, client: Client::new(api), metrics: Client::new(metrics) }
+    }
+
+    /// Lets it run to its end, which is expected to be near.
+    pub(crate) fn run(mut self) -> Output {
+        let mut child = self.command.spawn().unwrap();
+        let ended = within(PATIENCE, || child.try_wait().unwrap());
+        if ended.is_none() {
+            let _ = child.kill();
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(ended.is_some(), "still running after {PATIENCE:?}: {output:?}");
+        output
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    reader: Option<JoinHandle<()>>,
+    log: Arc<Mutex<String>>,
+    pub(crate) client: Client,
+    pub(crate) metrics: Client,
+}
+
+impl Server {
+    /// The forecast is 250 gCO2eq/kWh, always.
+    pub(crate) fn start() -> Self {
+        Launch::new().env("CARBON_PROVIDER", "static:250").start()
+    }
+
+    /// No forecast ever arrives, so that nothing is evaluated but by a request or the cadence.
+    pub(crate) fn without_forecasts() -> Self {
+        Launch::new().env("CARBON_API_URL", NOBODY).start()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.client.send("GET", path, None)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Answer {
+        self.client.send("PUT", path, Some(body))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.client.send("POST", path, Some(body))
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        self.client.send("DELETE", path, None)
+    }
+
+    /// Puts a configuration in force.
+    pub(crate) fn configure(&self, id: &str, body: &Value) -> Value {
+        let answer = self.put(&format!("/config/{id}"), body);
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.json()
+    }
+
+    /// The schedule, which has to be there.
+    pub(crate) fn schedule(&self, id: &str) -> Value {
+        let answer = self.get(&format!("/schedule/{id}"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// The schedule, as soon as it is as `wanted`.
+    pub(crate) fn schedule_when(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually("the schedule is as wanted", || Some(self.schedule(id)).filter(&wanted))
+    }
+
+    /// What was logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        // The standard library only knows how to kill.
+        let kill = format!("kill -TERM {}", self.child.id());
+        let _ = Command::new("/bin/sh").arg("-c").arg(kill).status();
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        let status = eventually("the server ends", || child.try_wait().unwrap());
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.terminate();
+            if within(STOP, || self.child.try_wait().ok().flatten()).is_none() {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+            }
+        }
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        if std::thread::panicking() {
+            let log = self.log.lock().map(|log| log.clone()).unwrap_or_default();
+            println!("the server's log:\n{log}");
+        }
+    }
+}
+
+/// Collects stderr, so that the server never waits for a reader.
+fn follow(child: &mut Child, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
+    let (mut stderr, log) = (child.stderr.take().unwrap(), Arc::clone(log));
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = stderr.read(&mut piece) {
+            log.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..length]));
+        }
+    })
+}
+
+/// `engine-server listens on http://A (metrics on http://B/metrics)`
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let (api, metrics) =
+        line.strip_prefix("engine-server listens on http://")?.split_once(" (metrics on http://")?;
+    Some((api.parse().ok()?, metrics.trim_end().strip_suffix("/metrics)")?.parse().ok()?))
+}
+
+/// The seed's three flavours, bare.
+pub(crate) fn bare_flavours() -> Value {
+    json!({"strategies": [{"precision": 1.0}, {"precision": 0.85}, {"precision": 0.7}]})
+}

@@ -1,0 +1,93 @@
+//! Text of tables: padding, numbers, spans, colour.
+
+use super::rounded;
+
+/// ANSI colours, or none.
+pub(crate) struct Paint(pub(crate) bool);
+
+impl Paint {
+    pub(crate) fn bold(&self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    pub(crate) fn dim(&self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    pub(crate) fn green(&self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    pub(crate) fn red(&self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.0 && !text.trim().is_empty() {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Pads to a width in characters: to the right for names, to the left for numbers.
+pub(crate) fn pad(text: &str, width: usize, left: bool) -> String {
+    let gap = " ".repeat(width.saturating_sub(text.chars().count()));
+    if left { format!("{text}{gap}") } else { format!("{gap}{text}") }
+}
+
+/// So many decimals, and never -0.
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    let places = i32::try_from(decimals).unwrap_or(0);
+    format!("{:.decimals$}", rounded(value, places))
+}
+
+/// Days of budget: `0.0003 d`, `1.25 d`, `310 d`.
+pub(crate) fn overspent(days: f64) -> String {
+    match days {
+        days if days < 0.000_05 => "0 d".to_owned(),
+        days if days < 0.1 => format!("{days:.4} d"),
+        days if days < 100.0 => format!("{days:.2} d"),
+        days => format!("{days:.0} d"),
+    }
+}
+
+/// `48 h`, `30 min`, `90 s`.
+pub(crate) fn span(seconds: i64) -> String {
+    match seconds {
+        seconds if seconds > 0 && seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        seconds if seconds > 0 && seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    }
+}
+
+/// The same of days too.
+pub(crate) fn whole_span(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 30 days")]
+    let whole = seconds as i64;
+    if whole > 0 && whole % 86_400 == 0 { format!("{} d", whole / 86_400) } else { span(whole) }
+}
+
+/// A whole number with its thousands apart.
+pub(crate) fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Three significant digits, without an exponent.
+pub(crate) fn significant(value: f64) -> String {
+    if value <= 0.0 {
+        return "0".to_owned();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=9")]
+    let decimals = (2.0 - value.log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{value:.decimals$}")
+}
