@@ -8,74 +8,68 @@ use crate::args::Reports;
 use crate::noise::{Noise, Stream};
 
 /// Routers that share the traffic where it is split.
-const ROUTERS: u64 = 3;
+const ROUTERS: usize = 3;
 
 /// Posts what was served, as the fault has it.
 pub(crate) struct Reporter {
     reports: Reports,
     noise: Noise,
-    names: Vec<String>,
+    /// What is posted now; buffers are reused.
+    posts: [Feedback; ROUTERS],
     /// Posts on their way, oldest first.
     waiting: VecDeque<Feedback>,
-    /// Posts that arrive now.
-    arriving: Vec<Feedback>,
 }
 
 impl Reporter {
     pub(crate) fn new(reports: Reports, flavours: &FlavourSet, seed: u64) -> Self {
+        let counts = flavours.iter().map(|flavour| (flavour.name.to_string(), 0)).collect();
+        let empty = Feedback { window_seconds: 1.0, window_end: None, counts };
         Self {
             reports,
             noise: Noise::new(seed, Stream::Reports),
-            names: flavours.iter().map(|flavour| flavour.name.to_string()).collect(),
+            posts: [empty.clone(), empty.clone(), empty],
             waiting: VecDeque::new(),
-            arriving: Vec::new(),
         }
     }
 
     /// What arrives at the end of an interval in which `counts` were served.
     pub(crate) fn served(&mut self, from: Timestamp, to: Timestamp, counts: &[u64]) -> &[Feedback] {
-        self.arriving.clear();
-        match self.reports {
-            Reports::Prompt => self.arriving.push(post(&self.names, from, to, counts.iter().copied())),
-            Reports::Late(evaluations) => {
-                self.waiting.push_back(post(&self.names, from, to, counts.iter().copied()));
-                if self.waiting.len() > evaluations as usize {
-                    self.arriving.extend(self.waiting.pop_front());
-                }
+        let routers = if self.reports == Reports::Split { ROUTERS } else { 1 };
+        for (router, post) in self.posts.iter_mut().take(routers).enumerate() {
+            post.window_seconds = to.duration_since(from).as_secs_f64();
+            post.window_end = Some(to);
+            for ((_, part), count) in post.counts.iter_mut().zip(counts) {
+                // Whole parts that add up.
+                *part = (count + router as u64) / routers as u64;
             }
-            Reports::Lost(probability) => {
-                if self.noise.uniform() >= probability {
-                    self.arriving.push(post(&self.names, from, to, counts.iter().copied()));
-                }
-            }
-            Reports::Split => {
-                for router in 0..ROUTERS {
-                    // Whole parts that add up; who gets what is left over goes round.
-                    let part = |count: &u64| count / ROUTERS + u64::from(router < count % ROUTERS);
-                    self.arriving.push(post(&self.names, from, to, counts.iter().map(part)));
-                }
-                // Any of the six orders.
-                for last in (1..self.arriving.len()).rev() {
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "in 0..=last"
-                    )]
-                    let chosen = (self.noise.uniform() * (last + 1) as f64) as usize;
-                    self.arriving.swap(chosen, last);
-                }
-            }
-            Reports::None => {}
         }
-        &self.arriving
+        let arriving = match self.reports {
+            Reports::Prompt => 1,
+            Reports::Late(evaluations) => {
+                self.waiting.push_back(self.posts[0].clone());
+                let due = self.waiting.len() > evaluations as usize;
+                if let Some(post) = self.waiting.pop_front_if(|_| due) {
+                    self.posts[0] = post;
+                }
+                usize::from(due)
+            }
+            Reports::Lost(probability) => usize::from(self.noise.uniform() >= probability),
+            Reports::Split => {
+                self.shuffle();
+                ROUTERS
+            }
+            Reports::None => 0,
+        };
+        &self.posts[..arriving]
     }
-}
 
-fn post(names: &[String], from: Timestamp, to: Timestamp, counts: impl Iterator<Item = u64>) -> Feedback {
-    Feedback {
-        window_seconds: to.duration_since(from).as_secs_f64(),
-        window_end: Some(to),
-        counts: names.iter().cloned().zip(counts).collect(),
+    /// Any order, each alike.
+    fn shuffle(&mut self) {
+        for last in (1..ROUTERS).rev() {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0..=last")]
+            let chosen = (self.noise.uniform() * (last + 1) as f64) as usize;
+            self.posts.swap(chosen, last);
+        }
     }
 }
 

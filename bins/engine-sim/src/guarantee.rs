@@ -150,8 +150,8 @@ mod tests {
 
     const TARGET: f64 = 0.05;
 
-    fn allowed(error: f64, requests: f64) -> Option<Allowed> {
-        Some(Allowed { error, requests, overdraft: 0.0 })
+    fn allowed(error: f64, requests: f64) -> Allowed {
+        Allowed { error, requests, overdraft: 0.0 }
     }
 
     fn guarantee() -> Guarantee {
@@ -161,21 +161,21 @@ mod tests {
     #[test]
     fn what_was_saved_may_be_spent_and_no_more() {
         let mut watched = guarantee();
-        watched.served(allowed(TARGET, 0.0), 0.0, 100.0, 0.0);
-        watched.served(allowed(0.1, 100.0), 0.1, 100.0, 10.0);
+        watched.served(Some(allowed(TARGET, 0.0)), 0.0, 100.0, 0.0);
+        watched.served(Some(allowed(0.1, 100.0)), 0.1, 100.0, 10.0);
         assert_eq!(watched.verdict(), Verdict::Kept);
         // Nothing is left, and still more than the target is published.
-        watched.served(allowed(0.1, 100.0), 0.1, 100.0, 10.0);
+        watched.served(Some(allowed(0.1, 100.0)), 0.1, 100.0, 10.0);
         assert_eq!(watched.verdict(), Verdict::Broken);
     }
 
     #[test]
     fn arrivals_beyond_the_reckoning_are_a_surprise_once() {
         let mut watched = guarantee();
-        watched.served(allowed(TARGET, 0.0), 0.0, 100.0, 0.0);
-        watched.served(allowed(0.1, 100.0), 0.1, 400.0, 40.0);
+        watched.served(Some(allowed(TARGET, 0.0)), 0.0, 100.0, 0.0);
+        watched.served(Some(allowed(0.1, 100.0)), 0.1, 400.0, 40.0);
         assert_eq!(watched.verdict(), Verdict::Kept, "300 came unlooked for");
-        watched.served(allowed(TARGET, 0.0), 0.06, 10.0, 0.6);
+        watched.served(Some(allowed(TARGET, 0.0)), 0.06, 10.0, 0.6);
         assert_eq!(watched.verdict(), Verdict::Broken, "in debt nothing above the target is published");
     }
 
@@ -184,10 +184,10 @@ mod tests {
         let mut prompt = guarantee();
         let mut late = Guarantee::new(TARGET, 0.0, Reports::Late(3));
         for watched in [&mut prompt, &mut late] {
-            watched.served(allowed(TARGET, 0.0), 0.0, 100.0, 0.0);
+            watched.served(Some(allowed(TARGET, 0.0)), 0.0, 100.0, 0.0);
             for _ in 0..2 {
                 // Half of the credit each time, and twice the requests reckoned with, unknown as yet.
-                watched.served(allowed(0.1, 50.0), 0.1, 100.0, 10.0);
+                watched.served(Some(allowed(0.1, 50.0)), 0.1, 100.0, 10.0);
             }
         }
         assert_eq!((prompt.verdict(), late.verdict()), (Verdict::Broken, Verdict::Kept));
@@ -199,7 +199,7 @@ mod tests {
         watched.served(None, 0.3, 100.0, 30.0);
         assert_eq!(watched.verdict(), Verdict::NotPromised);
         let mut degraded = Guarantee::new(TARGET, 0.1, Reports::Prompt);
-        degraded.served(allowed(0.1, 0.0), 0.1, 100.0, 10.0);
+        degraded.served(Some(allowed(0.1, 0.0)), 0.1, 100.0, 10.0);
         assert_eq!(degraded.verdict(), Verdict::NotPromised);
     }
 }

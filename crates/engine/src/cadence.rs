@@ -78,7 +78,10 @@ impl Cadence {
 
     /// How long what is decided at `now` may be used: never past the slot it was made for.
     pub(crate) fn valid_until(&self, now: Timestamp, boundary: Option<Timestamp>) -> Timestamp {
-        let full = whole_second_after(later(now, self.valid_for));
+        // Where the policy needs short intervals, nobody may go on using an old schedule for long either.
+        let longest = self.longest.map(|longest| seconds(longest.as_secs_f64() / RENEW_AFTER));
+        let valid_for = longest.map_or(self.valid_for, |longest| longest.min(self.valid_for));
+        let full = whole_second_after(later(now, valid_for));
         boundary.map_or(full, |boundary| full.min(whole_second_after(boundary)))
     }
 

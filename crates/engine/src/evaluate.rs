@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use ledger::{Accounting, Span};
+use ledger::{Accounting, Bounds, Span};
 use models::schedule::{
     BudgetReport, Credits, FlavourShare, ForecastReport, ManualReport, MeanErrors, PlanReport, Processing,
     Schedule,
@@ -12,13 +12,13 @@ use models::schedule::{
 use models::weights::apportion;
 use models::{CarbonTarget, Forecast, Setting, Timestamp};
 use policies::throttle::throttle;
-use policies::{Decision, Menu, Situation};
+use policies::{Decision, Menu, PriceUnit, Situation};
 
 use crate::cadence::Outlook;
 use crate::forecasts::Known;
 use crate::horizon::{HorizonBuffers, View};
 use crate::session::Session;
-use crate::time::{later, seconds, whole_second_after};
+use crate::time::{seconds, whole_second_after};
 
 /// Buffers that evaluations share.
 #[derive(Default)]
@@ -56,22 +56,24 @@ impl Session {
         self.expect(now, target_error);
 
         let menu = self.menu.as_ref()?;
-        let estimates = if self.policy.looks_ahead() { known.estimates(outlook.instant) } else { &[] };
+        let ahead = self.policy.looks_ahead().then(|| known.estimates(outlook.instant));
+        let used_for = ahead.map_or_else(|| Arc::from([]), |(_, used_for)| Arc::clone(used_for));
         let view = View {
             now,
             instant: outlook.instant,
             next_due: next,
             last: self.evaluated_at,
-            estimates,
+            estimates: ahead.map_or(&[], |(estimates, _)| estimates),
             budget: &self.budget,
             demand: &self.learner,
             trail: &self.trail,
             last_rate: self.intervals.last_rate(),
             target_error,
+            least_error: menu.segments().least_error(),
             daily_aim: self.config.number(Setting::BudgetDailyAim),
         };
         let most_load = view.most_load();
-        let used_for = view.used_for(forecast.map(|forecast| &forecast.source));
+        let has_own = !view.estimates.is_empty();
         let situation = Situation {
             menu,
             target_error,
@@ -79,7 +81,10 @@ impl Session {
             bounds: self.ledger.bounds(),
             now: outlook.now.map(|slot| slot.forecast.get()),
             next: outlook.next.map(|slot| slot.forecast.get()),
-            horizon: self.policy.looks_ahead().then(|| view.horizon(&mut scratch.horizon)),
+            horizon: self
+                .policy
+                .looks_ahead()
+                .then(|| view.horizon(&mut self.expected, &mut scratch.horizon)),
         };
         let decision = &mut scratch.decision;
         self.policy.decide(&situation, decision);
@@ -109,8 +114,10 @@ impl Session {
         self.intervals.begin(now, self.cadence.planned(), posting);
         self.evaluated_at = Some(now);
         self.totals.evaluations += 1;
-        for (total, share) in self.totals.choices.iter_mut().zip(&scratch.shares) {
-            *total += share;
+        if self.manual.is_none() {
+            for (total, share) in self.totals.choices.iter_mut().zip(&scratch.shares) {
+                *total += share;
+            }
         }
 
         self.due = Some(next);
@@ -127,7 +134,7 @@ impl Session {
             plan: scratch.decision.plan.filter(|_| until.is_none()).map(plan_report),
             forecast: ForecastReport { used_for, ..report(forecast, &outlook) },
             reason: self.reason(&scratch.decision),
-            warnings: self.warnings_now(forecast, &outlook),
+            warnings: self.warnings_now(forecast, &outlook, has_own),
             manual: self.manual.as_ref().map(|overriding| ManualReport {
                 until: overriding.until,
                 reason: overriding.manual.reason.clone(),
@@ -140,11 +147,8 @@ impl Session {
     /// Tells the budget what its window is expected to bring.
     fn expect(&mut self, now: Timestamp, target_error: f64) {
         let window = seconds(self.config.number(Setting::BudgetWindow));
-        let expected = match self.budget.accounting() {
-            Accounting::Time => window.as_secs_f64(),
-            Accounting::Requests => self.learner.expect(now, later(now, window), now),
-        };
-        self.budget.expect(target_error, expected);
+        self.expected.refresh(now, window, self.budget.accounting(), &self.learner);
+        self.budget.expect(target_error, self.expected.in_window);
     }
 
     fn budget_report(&self, now: Timestamp) -> BudgetReport {
@@ -219,8 +223,8 @@ impl Session {
             // Past its end a forecast still says more than nothing: its last value goes on.
             current = forecast.map(|forecast| forecast.last_known(now).forecast.get());
         }
-        let throttle =
-            throttle(&self.throttle_settings(), self.ledger.balance(), self.ledger.bounds(), current, next);
+        let (balance, bounds) = self.throttling_account();
+        let throttle = throttle(&self.throttle_settings(), balance, bounds, current, next);
         let ceilings = self.config.components().iter().filter_map(|component| {
             let ceiling = throttle.ceiling(component.min_replicas, component.max_replicas?);
             Some((Arc::clone(&component.name), ceiling))
@@ -231,6 +235,17 @@ impl Session {
             intensity_ratio: throttle.intensity_ratio,
             ceilings: ceilings.collect(),
         }
+    }
+
+    /// The account whose state throttles processing: the one the policy spends from. A plan runs the small
+    /// credit ledger down to its bound whenever it does its work; throttling by that would undo it.
+    fn throttling_account(&self) -> (f64, Bounds) {
+        if self.policy.looks_ahead()
+            && let Ok(bounds) = Bounds::new(self.budget.floor(), self.budget.capacity())
+        {
+            return (self.budget.balance(), bounds);
+        }
+        (self.ledger.balance(), self.ledger.bounds())
     }
 
     fn reason(&self, decision: &Decision) -> String {
@@ -246,11 +261,16 @@ impl Session {
         sentence
     }
 
-    fn warnings_now(&self, forecast: Option<&Arc<Forecast>>, outlook: &Outlook) -> Vec<Arc<str>> {
+    fn warnings_now(
+        &self,
+        forecast: Option<&Arc<Forecast>>,
+        outlook: &Outlook,
+        has_own: bool,
+    ) -> Vec<Arc<str>> {
         let mut warnings = self.warnings.clone();
         match forecast {
-            None => warnings.push(no_forecast(&self.target)),
-            Some(forecast) if is_stale(outlook) => warnings.push(stale(&self.target, forecast)),
+            None => warnings.push(no_forecast(&self.target, has_own)),
+            Some(forecast) if is_stale(outlook) => warnings.push(stale(&self.target, forecast, has_own)),
             Some(_) => {}
         }
         if self.policy.looks_ahead() && self.budget.accounting() == Accounting::Time {
@@ -305,6 +325,10 @@ fn plan_report(plan: policies::PlanReport) -> PlanReport {
         slots: plan.slots,
         planned_error: plan.planned_error,
         shadow_price: plan.shadow_price,
+        price_unit: match plan.unit {
+            PriceUnit::Grams => "g",
+            PriceUnit::Relative => "relative g",
+        },
     }
 }
 
@@ -327,17 +351,20 @@ fn report(forecast: Option<&Arc<Forecast>>, outlook: &Outlook) -> ForecastReport
         issued_at: forecast.and_then(|forecast| forecast.issued_at),
         retrieved_at: forecast.map(|forecast| forecast.retrieved_at),
         stale: forecast.is_some() && is_stale(outlook),
-        used_for: Vec::new(),
+        used_for: Arc::from([]),
     }
 }
 
-fn no_forecast(target: &CarbonTarget) -> Arc<str> {
-    format!("no carbon forecast for `{target}` has arrived yet: decided without one").into()
+fn no_forecast(target: &CarbonTarget, has_own: bool) -> Arc<str> {
+    let how = if has_own { "planned on the own forecast" } else { "decided without one" };
+    format!("no carbon forecast for `{target}` has arrived yet: {how}").into()
 }
 
-fn stale(target: &CarbonTarget, forecast: &Forecast) -> Arc<str> {
+fn stale(target: &CarbonTarget, forecast: &Forecast, has_own: bool) -> Arc<str> {
     let ended = forecast.slots().last().map_or(Timestamp::MIN, |slot| slot.to);
-    format!("the carbon forecast for `{target}` ended at {ended}: throttled by its last value").into()
+    let planned = if has_own { ", planned on the own forecast" } else { "" };
+    format!("the carbon forecast for `{target}` ended at {ended}: throttled by its last value{planned}")
+        .into()
 }
 
 /// Settings that are kept but that nothing here acts on yet; asking for them is worth a word.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use models::forecast::SlotTexts;
+use models::schedule::UsedFor;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::own::{CarbonLearner, Estimate};
 
@@ -17,13 +18,14 @@ pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(48);
 pub(crate) struct Forecasts(BTreeMap<CarbonTarget, Known>);
 
 /// What is known of one target.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Known {
     told: Option<Told>,
     learner: CarbonLearner,
     /// Whether somebody tells actual values. Until then the provider's word for a slot stands for it.
     has_actuals: bool,
     estimates: Vec<Estimate>,
+    used_for: Arc<[UsedFor]>,
     /// When the estimates have to be made anew.
     estimated_until: Option<Timestamp>,
 }
@@ -97,16 +99,18 @@ impl Forecasts {
 }
 
 impl Known {
-    /// The slots ahead of `now`, best estimates. Made once per slot and vintage, for all schedules.
-    pub(crate) fn estimates(&mut self, now: Timestamp) -> &[Estimate] {
+    /// The slots ahead of `now`, best estimates, and which forecast served which stretch of them. Made once
+    /// per slot and vintage, for all schedules.
+    pub(crate) fn estimates(&mut self, now: Timestamp) -> (&[Estimate], &Arc<[UsedFor]>) {
         let current = self.estimates.first().is_some_and(|first| first.from <= now);
         if self.estimated_until.is_none_or(|until| now >= until) || !current {
             self.take_over(now);
             let provider = self.told.as_ref().map(|told| &*told.forecast);
             self.learner.blend(provider, now, HORIZON, &mut self.estimates);
             self.estimated_until = self.estimates.first().map(|first| first.to);
+            self.used_for = used_for(&self.estimates, self.told.as_ref().map(|told| &told.forecast.source));
         }
-        &self.estimates
+        (&self.estimates, &self.used_for)
     }
 
     /// Where nobody tells actual values, learns from what the newest forecast said of the slots that ended.
@@ -119,5 +123,40 @@ impl Known {
     }
 }
 
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            told: None,
+            learner: CarbonLearner::default(),
+            has_actuals: false,
+            estimates: Vec::new(),
+            used_for: Arc::from([]),
+            estimated_until: None,
+        }
+    }
+}
+
+/// Which forecast served which stretch.
+fn used_for(estimates: &[Estimate], provider: Option<&Arc<str>>) -> Arc<[UsedFor]> {
+    let mut stretches: Vec<UsedFor> = Vec::new();
+    for estimate in estimates {
+        let source: Arc<str> = match (estimate.provider_weight, provider) {
+            (weight, Some(provider)) if weight >= 1.0 - ALONE => Arc::clone(provider),
+            (weight, _) if weight <= ALONE => "own".into(),
+            _ => "blend".into(),
+        };
+        let room = stretches.len() < MOST_STRETCHES;
+        match stretches.last_mut() {
+            Some(last) if last.source == source || !room => last.to = estimate.to,
+            _ => stretches.push(UsedFor { from: estimate.from, to: estimate.to, source }),
+        }
+    }
+    stretches.into()
+}
+
+/// Weights this close to one or the other count as one source alone.
+const ALONE: f64 = 0.01;
+/// Stretches that are published at most.
+const MOST_STRETCHES: usize = 8;
 /// A forecast's word for a slot that was long over when it was received is not about the present.
 const LATE: SignedDuration = SignedDuration::from_hours(1);

@@ -1,14 +1,11 @@
 //! What a planning policy looks at: the slots ahead, the budget, and what may come before the next turn.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use ledger::{Accounting, ErrorBudget};
 use models::Timestamp;
-use models::schedule::UsedFor;
 use policies::{Ahead, Horizon};
 use providers::own::{DemandLearner, Estimate};
+use std::collections::VecDeque;
 
 use crate::time::{earlier, later};
 
@@ -18,14 +15,77 @@ const SURGE: f64 = 1.5;
 const SAMPLE_EVERY: SignedDuration = SignedDuration::from_mins(30);
 /// The daily aim is about this span.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// Weights that count as one source alone.
-const ALONE: f64 = 0.01;
 
 /// Buffers of one look ahead; evaluations share them.
 #[derive(Debug, Default)]
 pub(crate) struct HorizonBuffers {
     slots: Vec<Ahead>,
     floors: Vec<f64>,
+}
+
+/// Expected requests, slot by slot and over the budget's window. Made anew now and then: what is expected
+/// of tomorrow does not change within minutes, and asking costs more than a plan does.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Expected {
+    made: Option<(Timestamp, Accounting)>,
+    /// Requests (or seconds) expected in one budget window.
+    pub(crate) in_window: f64,
+    slots_made: Option<Timestamp>,
+    /// Requests (or seconds) per estimate.
+    slots: Vec<f64>,
+}
+
+/// How old expectations may be.
+const EXPECTED_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+impl Expected {
+    /// Brings what is expected in the window up to date.
+    pub(crate) fn refresh(
+        &mut self,
+        now: Timestamp,
+        window: SignedDuration,
+        accounting: Accounting,
+        demand: &DemandLearner,
+    ) {
+        let fresh = self.made.is_some_and(|(made, of)| {
+            of == accounting && made <= now && now < later(made, EXPECTED_FOR) && self.in_window > 0.0
+        });
+        if !fresh {
+            self.made = Some((now, accounting));
+            self.slots_made = None;
+            self.in_window = load(accounting, demand, now, later(now, window), now);
+        }
+    }
+
+    /// Brings what is expected of each estimate up to date.
+    fn refresh_slots(
+        &mut self,
+        now: Timestamp,
+        accounting: Accounting,
+        demand: &DemandLearner,
+        ahead: &[Estimate],
+    ) {
+        let first = ahead.first().map(|estimate| estimate.from);
+        if self.slots_made.is_none() || self.slots_made != first || self.slots.len() != ahead.len() {
+            self.slots_made = first;
+            self.slots.clear();
+            self.slots.extend(ahead.iter().map(|slot| load(accounting, demand, slot.from, slot.to, now)));
+        }
+    }
+}
+
+/// Requests (or seconds, while nobody reports any) to be expected in `[from, to)`.
+fn load(
+    accounting: Accounting,
+    demand: &DemandLearner,
+    from: Timestamp,
+    to: Timestamp,
+    now: Timestamp,
+) -> f64 {
+    match accounting {
+        Accounting::Time => to.duration_since(from).as_secs_f64().max(0.0),
+        Accounting::Requests => demand.expect(from, to, now),
+    }
 }
 
 /// What an account held over the last day: for the daily aim.
@@ -65,23 +125,16 @@ pub(crate) struct View<'a> {
     /// Requests per second in the newest interval that was reported.
     pub(crate) last_rate: f64,
     pub(crate) target_error: f64,
+    /// Error of the best mix there is.
+    pub(crate) least_error: f64,
     pub(crate) daily_aim: f64,
 }
 
 impl View<'_> {
-    /// Requests (or seconds, while nobody reports any) to be expected in `[from, to)`.
-    fn load(&self, from: Timestamp, to: Timestamp) -> f64 {
-        let seconds = to.duration_since(from).as_secs_f64().max(0.0);
-        match self.budget.accounting() {
-            Accounting::Time => seconds,
-            Accounting::Requests => self.demand.expect(from, to, self.now),
-        }
-    }
-
     /// The most that is to be reckoned with before the next evaluation.
     pub(crate) fn most_load(&self) -> f64 {
         let seconds = self.next_due.duration_since(self.now).as_secs_f64().max(0.0);
-        let expected = self.load(self.now, self.next_due);
+        let expected = load(self.budget.accounting(), self.demand, self.now, self.next_due, self.now);
         let seen = match self.budget.accounting() {
             Accounting::Time => 0.0,
             Accounting::Requests => self.last_rate * seconds,
@@ -90,15 +143,19 @@ impl View<'_> {
     }
 
     /// The look ahead.
-    pub(crate) fn horizon<'b>(&self, buffers: &'b mut HorizonBuffers) -> Horizon<'b> {
+    pub(crate) fn horizon<'b>(
+        &self,
+        expected: &mut Expected,
+        buffers: &'b mut HorizonBuffers,
+    ) -> Horizon<'b> {
+        expected.refresh_slots(self.now, self.budget.accounting(), self.demand, self.estimates);
         buffers.slots.clear();
-        for estimate in self.estimates.iter().filter(|estimate| estimate.to > self.instant) {
-            let from = estimate.from.max(self.instant);
-            buffers.slots.push(Ahead {
-                seconds: estimate.to.duration_since(from).as_secs_f64(),
-                intensity: estimate.intensity,
-                requests: self.load(from, estimate.to),
-            });
+        let ahead = self.estimates.iter().zip(&expected.slots);
+        for (estimate, requests) in ahead.filter(|(estimate, _)| estimate.to > self.instant) {
+            let whole = estimate.to.duration_since(estimate.from).as_secs_f64();
+            let seconds = estimate.to.duration_since(estimate.from.max(self.instant)).as_secs_f64();
+            let requests = requests * (seconds / whole.max(1e-3));
+            buffers.slots.push(Ahead { seconds, intensity: estimate.intensity, requests });
         }
         self.floors(buffers);
         Horizon {
@@ -118,7 +175,15 @@ impl View<'_> {
     /// what it held a day before less `(aim - 1)` x a day's income. What no saving could reach is no floor.
     fn floors(&self, buffers: &mut HorizonBuffers) {
         buffers.floors.clear();
-        let day: f64 = self.target_error * self.load(self.now, later(self.now, DAY));
+        let (mut seconds, mut requests) = (0.0, 0.0);
+        for slot in &buffers.slots {
+            seconds += slot.seconds;
+            requests += slot.requests;
+            if seconds >= DAY.as_secs_f64() {
+                break;
+            }
+        }
+        let day = self.target_error * requests * (DAY.as_secs_f64() / f64::max(seconds, 1.0));
         let slack = (self.daily_aim - 1.0) * day;
         let capacity = self.budget.capacity() - self.budget.floor();
         if slack >= capacity {
@@ -131,31 +196,10 @@ impl View<'_> {
         for index in 0..buffers.slots.len() {
             let slot = buffers.slots[index];
             at = later(at, SignedDuration::from_secs_f64(slot.seconds));
-            reachable += self.target_error * slot.requests;
+            reachable += (self.target_error - self.least_error) * slot.requests;
             let held = self.trail.at(earlier(at, DAY)).filter(|_| at <= later(self.now, DAY));
             let floor = held.map_or(0.0, |held| held - slack);
             buffers.floors.push(floor.min(reachable).min(capacity).max(0.0));
         }
     }
-
-    /// Which forecast serves which stretch of the horizon.
-    pub(crate) fn used_for(&self, provider: Option<&Arc<str>>) -> Vec<UsedFor> {
-        let mut stretches: Vec<UsedFor> = Vec::new();
-        for estimate in self.estimates {
-            let source: Arc<str> = match (estimate.provider_weight, provider) {
-                (weight, Some(provider)) if weight >= 1.0 - ALONE => Arc::clone(provider),
-                (weight, _) if weight <= ALONE => "own".into(),
-                _ => "blend".into(),
-            };
-            let room = stretches.len() < MOST_STRETCHES;
-            match stretches.last_mut() {
-                Some(last) if last.source == source || !room => last.to = estimate.to,
-                _ => stretches.push(UsedFor { from: estimate.from, to: estimate.to, source }),
-            }
-        }
-        stretches
-    }
 }
-
-/// Stretches that are published at most.
-const MOST_STRETCHES: usize = 8;

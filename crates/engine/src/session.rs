@@ -13,7 +13,7 @@ use providers::own::DemandLearner;
 
 use crate::board::Totals;
 use crate::cadence::Cadence;
-use crate::horizon::CreditTrail;
+use crate::horizon::{CreditTrail, Expected};
 use crate::intervals::{Intervals, Served};
 use crate::retired::Retired;
 use crate::time::{earlier, later, seconds};
@@ -63,6 +63,7 @@ pub(crate) struct Session {
     pub(crate) demand: DemandEstimator,
     /// How much is asked for when.
     pub(crate) learner: DemandLearner,
+    pub(crate) expected: Expected,
     /// When it was last evaluated.
     pub(crate) evaluated_at: Option<Timestamp>,
 }
@@ -91,6 +92,7 @@ impl Session {
             served: Served::default(),
             demand: DemandEstimator::default(),
             learner: DemandLearner::default(),
+            expected: Expected::default(),
             evaluated_at: None,
         }
     }
@@ -104,6 +106,7 @@ impl Session {
         self.retired.replace(&before, &after, now);
         self.ledger.reconfigure(setup.bounds, seconds(setup.config.number(Setting::CreditWindow)));
         self.budget.reconfigure(budget_settings(&setup.config));
+        self.expected = Expected::default();
         let same_policy = self.config.policy() == setup.config.policy();
         // Counters are per policy and flavour: what goes on under the same name goes on counting.
         let counted = |name: &str| {
@@ -146,6 +149,7 @@ impl Session {
         if let Some((posting, part)) = self.intervals.running(now) {
             let _ = self.ledger.scale(posting, part);
         }
+        self.budget.end(now);
     }
 
     /// Sets an override from `now` on. Answers when it ends.

@@ -2,10 +2,11 @@
 //!
 //! # The credit ledger
 //!
-//! [`CreditLedger`] counts evaluation intervals, every one alike. A schedule may err by `target_error` on average. Every evaluation posts the difference between that
-//! and the error it plans; what is left is the *balance*, kept within [`Bounds`]. A posting is provisional:
-//! once feedback says what was served it is settled, so that each interval counts exactly once. The
-//! *velocity* is the mean posting over a sliding window of time.
+//! [`CreditLedger`] counts evaluation intervals, every one alike. A schedule may err by `target_error` on
+//! average. Every evaluation posts the difference between that and the error it plans; what is left is the
+//! *balance*, kept within [`Bounds`]. A posting is provisional: once feedback says what was served it is
+//! settled, so that each interval counts exactly once. The *velocity* is the mean posting over a sliding
+//! window of time.
 //!
 //! ```
 //! use jiff::SignedDuration;

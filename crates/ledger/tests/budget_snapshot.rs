@@ -239,7 +239,7 @@ fn an_edited_store_is_refused_with_what_is_wrong() {
 #[test]
 fn a_budget_is_small() {
     let mut world = World::new();
-    assert!(size_of::<ErrorBudget>() <= 512, "{} bytes", size_of::<ErrorBudget>());
+    assert!(size_of::<ErrorBudget>() <= 400, "{} bytes", size_of::<ErrorBudget>());
     assert!(stored(&world.budget).len() < 1_000);
     for _ in 0..5_000 {
         world.apply(&Event::Begin(600, 0.05, 0.01, 600.0));

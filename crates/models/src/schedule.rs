@@ -87,7 +87,7 @@ pub struct ForecastReport {
     /// Whether it no longer covers the present: `now` is unknown and throttling uses the last known.
     pub stale: bool,
     /// Which forecast a plan used for what, in order of time; empty without a plan.
-    pub used_for: Vec<UsedFor>,
+    pub used_for: Arc<[UsedFor]>,
 }
 
 /// A stretch of a plan's horizon and the forecast that served it.
@@ -148,9 +148,11 @@ pub struct PlanReport {
     pub slots: usize,
     /// Mean error it wants for the current slot, in [0, 1].
     pub planned_error: f64,
-    /// Shadow price of credit, grams per request x error (relative where energy is); left out in debt.
+    /// Shadow price of credit per request x error; left out in debt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_price: Option<f64>,
+    /// What the price is in: `g`, or `relative g` where not every flavour says `energyWh`.
+    pub price_unit: &'static str,
 }
 
 /// A manual override in force.

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
 const API: &str = include_str!("../../../docs/api.md");
 const CREDIT_SCHEDULER: &str = include_str!("../../../docs/credit-scheduler.md");
+const EMBEDDING: &str = include_str!("../../../docs/embedding.md");
+const EMBED: &str = include_str!("../../engine/examples/embed.rs");
 
 /// What stands between `<!-- name -->` and `<!-- /name -->`.
 fn section<'a>(document: &'a str, name: &str) -> &'a str {
@@ -116,4 +118,12 @@ fn the_examples_are_understood() {
     for body in overrides {
         Manual::from_json(&body).unwrap();
     }
+}
+
+#[test]
+fn the_embedding_quoted_is_the_one_that_is_built() {
+    assert!(
+        EMBEDDING.contains(EMBED),
+        "docs/embedding.md should quote crates/engine/examples/embed.rs whole"
+    );
 }

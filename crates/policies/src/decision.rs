@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use crate::{Menu, Reason};
+use crate::{Menu, PriceUnit, Reason};
 
 /// A decision. Its buffers are reused: deciding again into the same value allocates nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,6 +35,8 @@ pub struct PlanReport {
     pub planned_error: f64,
     /// Shadow price of credit, grams per request x error (relative where energy is); none in debt.
     pub shadow_price: Option<f64>,
+    /// What the price is in.
+    pub unit: PriceUnit,
 }
 
 impl Decision {

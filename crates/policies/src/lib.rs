@@ -65,7 +65,7 @@ pub use p100::P100;
 pub use policy::Policy;
 pub use precision_tier::PrecisionTier;
 pub use random::Random;
-pub use reason::{Bound, Credit, Reason, Trend};
+pub use reason::{Bound, Credit, PriceUnit, Reason, Trend};
 pub use receding_horizon::RecedingHorizon;
 pub use registry::{Created, RegisterError, Registry, UnknownPolicy};
 pub use round_robin::RoundRobin;

@@ -134,10 +134,10 @@ impl Menu {
     /// less energy.
     pub fn dominated(&self) -> impl Iterator<Item = &Entry> {
         let most = self.segments.most_error() + DOMINATED_MARGIN;
-        let entries = self.entries.iter().enumerate();
-        entries
-            .filter(move |(index, entry)| !self.hull.contains(*index) || entry.error > most)
-            .map(|(_, entry)| entry)
+        self.entries.iter().filter(move |entry| {
+            let cheapest = self.hull.energy(entry.error).unwrap_or(entry.energy);
+            entry.error > most || entry.energy > cheapest * (1.0 + DOMINATED_MARGIN)
+        })
     }
 
     /// What an operator should know about these flavours.

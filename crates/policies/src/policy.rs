@@ -29,7 +29,7 @@ use crate::{Decision, Situation};
 /// }
 /// ```
 pub trait Policy: Send + Sync {
-    /// The policy's own name, as published.
+    /// The policy's own name. What is published is the name it was asked for by, which may be another.
     fn name(&self) -> &str;
 
     /// Whether it wants [`Situation::horizon`]; making one costs more than most policies do.

@@ -70,11 +70,31 @@ pub enum Reason {
         bound: Bound,
         /// The mean error that is published, in [0, 1).
         error: f64,
-        /// Shadow price of credit, grams (or relative grams) per request x error, where there is one.
+        /// Shadow price of credit, grams per request x error, where there is one.
         price: Option<f64>,
+        /// Whether those are grams, or only relative for want of `energyWh`.
+        unit: PriceUnit,
     },
     /// What a policy from elsewhere has to say.
     Other(Cow<'static, str>),
+}
+
+/// What a shadow price is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PriceUnit {
+    /// Grams of CO2eq per request x error: every flavour says `energyWh`.
+    Grams,
+    /// gCO2eq/kWh times relative energy, per request x error.
+    Relative,
+}
+
+impl fmt::Display for PriceUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grams => "g",
+            Self::Relative => "relative g",
+        })
+    }
 }
 
 /// What decided the first step of a plan.
@@ -86,6 +106,8 @@ pub enum Bound {
     Guard,
     /// A debt is being repaid.
     Debt,
+    /// Nothing is owed and nothing is banked.
+    Nothing,
     /// Even the best flavour errs more than the target.
     Degraded,
     /// Nothing is known of the grid: income is spent as it comes.
@@ -189,7 +211,7 @@ impl fmt::Display for Reason {
                 Figure(*error),
                 Figure(*target)
             ),
-            Self::Planned { bound, error, price } => {
+            Self::Planned { bound, error, price, unit } => {
                 let error = Figure(*error);
                 match bound {
                     Bound::Plan => write!(f, "the plan serves this slot with a mean error of {error}"),
@@ -199,6 +221,9 @@ impl fmt::Display for Reason {
                     ),
                     Bound::Debt => {
                         write!(f, "the error budget is spent: the best flavours until it is repaid")
+                    }
+                    Bound::Nothing => {
+                        write!(f, "the error budget has no credit yet: the best flavours until it has")
                     }
                     Bound::Degraded => {
                         write!(f, "degraded: even the best flavour errs by {error}, more than the target")
@@ -211,7 +236,9 @@ impl fmt::Display for Reason {
                     }
                 }?;
                 match price.filter(|_| matches!(bound, Bound::Plan | Bound::Guard)) {
-                    Some(price) if price > 0.0 => write!(f, "; credit saves {} elsewhere", Grams(price)),
+                    Some(price) if price > 0.0 => {
+                        write!(f, "; credit saves {} {unit} per unit of error elsewhere", Figure(price))
+                    }
                     Some(_) => f.write_str("; there is more credit than uses for it"),
                     None => Ok(()),
                 }
@@ -272,15 +299,6 @@ impl fmt::Display for Figure {
         } else {
             (libm::rint(self.0 * 1e4) / 1e4).fmt(f)
         }
-    }
-}
-
-/// A price as people read it.
-struct Grams(f64);
-
-impl fmt::Display for Grams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} g per unit of error", Figure(self.0))
     }
 }
 

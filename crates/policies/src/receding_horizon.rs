@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::planner::{Account, Bid, Load, Planner};
 use crate::reason::Bound;
-use crate::{Decision, EnergyBasis, Horizon, PlanReport, Policy, Reason, Situation};
+use crate::{Decision, EnergyBasis, Horizon, PlanReport, Policy, PriceUnit, Reason, Situation};
 
 /// Spends the error budget where the forecast says it saves most, and never more than the guard allows.
 ///
@@ -41,11 +41,19 @@ impl Policy for RecedingHorizon {
         let segments = situation.menu.segments();
         let (least, most) = (segments.least_error(), segments.most_error());
         let target = situation.target_error;
+        let unit = match situation.menu.energy_basis() {
+            EnergyBasis::WattHours => PriceUnit::Grams,
+            EnergyBasis::Relative | EnergyBasis::Precision => PriceUnit::Relative,
+        };
         let Some(horizon) = &situation.horizon else {
             // Nobody keeps a budget for this schedule: its income is all there is to spend.
             Self::publish(situation, target.clamp(least, most), decision);
-            decision.reason =
-                Reason::Planned { bound: Bound::NoHorizon, error: target.clamp(least, most), price: None };
+            decision.reason = Reason::Planned {
+                bound: Bound::NoHorizon,
+                error: target.clamp(least, most),
+                price: None,
+                unit,
+            };
             return;
         };
         let (planned, price) = self.plan(situation, horizon);
@@ -53,7 +61,7 @@ impl Policy for RecedingHorizon {
         let (error, bound) = if least > target {
             (least, Bound::Degraded)
         } else if horizon.credit <= 0.0 {
-            (least, Bound::Debt)
+            (least, if horizon.credit < 0.0 { Bound::Debt } else { Bound::Nothing })
         } else if guarded < planned {
             (guarded, Bound::Guard)
         } else if horizon.slots.is_empty() {
@@ -63,8 +71,7 @@ impl Policy for RecedingHorizon {
         };
         Self::publish(situation, error, decision);
         decision.most_error = Some(guarded.max(error));
-        let shown =
-            price.filter(|price| price.is_finite()).map(|price| price * grams(situation.menu.energy_basis()));
+        let shown = price.filter(|price| price.is_finite()).map(|price| price * grams(unit));
         if let Some(shown) = shown {
             decision.note("shadow_price", shown);
         }
@@ -78,8 +85,9 @@ impl Policy for RecedingHorizon {
             slots: horizon.slots.len(),
             planned_error: planned,
             shadow_price: shown,
+            unit,
         });
-        decision.reason = Reason::Planned { bound, error, price: shown };
+        decision.reason = Reason::Planned { bound, error, price: shown, unit };
     }
 }
 
@@ -125,10 +133,10 @@ impl RecedingHorizon {
 }
 
 /// From intensity x energy to grams: Wh are a thousandth of kWh. Relative energies have no grams.
-fn grams(basis: EnergyBasis) -> f64 {
-    match basis {
-        EnergyBasis::WattHours => 1e-3,
-        EnergyBasis::Relative | EnergyBasis::Precision => 1.0,
+fn grams(unit: PriceUnit) -> f64 {
+    match unit {
+        PriceUnit::Grams => 1e-3,
+        PriceUnit::Relative => 1.0,
     }
 }
 

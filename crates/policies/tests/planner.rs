@@ -3,7 +3,7 @@
 mod common;
 mod menus;
 
-use common::situation;
+use common::{decide, situation};
 use menus::{builtin_menu, menu};
 use policies::planner::{Account, Bid, Load, Planner, Segments, hindsight, hindsight_global};
 use policies::{Ahead, Bound, Decision, Horizon, Hull, Policy, Reason, RecedingHorizon, Situation};
@@ -185,11 +185,13 @@ fn reasons_say_what_decided() {
     };
     let (bound, sentence) = say(Some(horizon), 0.05);
     assert_eq!(bound, Bound::Plan);
-    insta::assert_snapshot!(sentence, @"the plan serves this slot with a mean error of 0.3; credit saves 200 g per unit of error elsewhere");
+    insta::assert_snapshot!(sentence, @"the plan serves this slot with a mean error of 0.3; credit saves 200 relative g per unit of error elsewhere");
     let (bound, sentence) = say(Some(Horizon { credit: 5.0, most_requests: 5e3, ..horizon }), 0.05);
     assert_eq!(bound, Bound::Guard);
-    insta::assert_snapshot!(sentence, @"a mean error of 0.051: more could break the error budget before the next evaluation; credit saves 618 g per unit of error elsewhere");
-    assert_eq!(say(Some(Horizon { credit: 0.0, ..horizon }), 0.05).0, Bound::Debt);
+    insta::assert_snapshot!(sentence, @"a mean error of 0.051: more could break the error budget before the next evaluation; credit saves 618 relative g per unit of error elsewhere");
+    assert_eq!(say(Some(Horizon { credit: 0.0, ..horizon }), 0.05).0, Bound::Nothing);
+    assert_eq!(say(Some(Horizon { credit: -1.0, ..horizon }), 0.05).0, Bound::Debt);
     assert_eq!(say(Some(Horizon { slots: &[], ..horizon }), 0.05).0, Bound::NoForecast);
-    assert_eq!(say(None, 0.05).0, Bound::NoHorizon);
+    let alone = decide("receding-horizon", &situation(&menu)).reason.to_string();
+    insta::assert_snapshot!(alone, @"no error budget is kept: a mean error of 0.05, as credit comes in");
 }

@@ -25,7 +25,7 @@ pub(super) struct Samples<'a> {
 /// Horizons beyond the next slot: a bounded set of labels.
 const HORIZONS: [(&str, i64); 5] = [("1h", 1), ("6h", 6), ("12h", 12), ("24h", 24), ("48h", 48)];
 
-pub(super) static FAMILIES: [Family; 14] = [
+pub(super) static FAMILIES: [Family; 17] = [
     Family {
         name: "schedule_flavour_weight",
         kind: "gauge",
@@ -132,6 +132,36 @@ pub(super) static FAMILIES: [Family; 14] = [
         samples: |to| {
             if let Some(error) = to.published.totals.mean_error {
                 to.schedule(&[], error);
+            }
+        },
+    },
+    Family {
+        name: "schedule_error_budget_balance",
+        kind: "gauge",
+        help: "Balance of the error budget, requests x error (seconds x error while nobody reports requests).",
+        samples: |to| {
+            if let Some(budget) = &to.published.schedule.budget {
+                to.schedule(&[("accounting", budget.accounting)], budget.balance);
+            }
+        },
+    },
+    Family {
+        name: "schedule_error_budget_capacity",
+        kind: "gauge",
+        help: "Most that the error budget banks, in the unit of its balance.",
+        samples: |to| {
+            if let Some(budget) = &to.published.schedule.budget {
+                to.schedule(&[("accounting", budget.accounting)], budget.capacity);
+            }
+        },
+    },
+    Family {
+        name: "schedule_shadow_price",
+        kind: "gauge",
+        help: "Grams (relative where energy is) that one more request x error of credit would save, by the plan.",
+        samples: |to| {
+            if let Some(price) = to.published.schedule.plan.and_then(|plan| plan.shadow_price) {
+                to.schedule(&[], price);
             }
         },
     },

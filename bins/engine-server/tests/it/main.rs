@@ -71,5 +71,6 @@ pub(crate) fn weights(schedule: &Value) -> Vec<(String, u64)> {
 
 /// A list of sentences, one a line.
 pub(crate) fn lines(list: &Value) -> String {
-    list.as_array().unwrap().iter().map(|line| format!("{}\n", line.as_str().unwrap())).collect()
+    let lines = list.as_array().unwrap().iter().map(|line| [line.as_str().unwrap(), "\n"].concat());
+    lines.collect()
 }

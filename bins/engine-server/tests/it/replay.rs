@@ -5,6 +5,7 @@
 //! checkout (`TRACES_DIR`/../golden), they are sent too, as they stand.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -32,10 +33,10 @@ fn send(server: &Server, request: &Value) -> Answer {
         format!("{} {} HTTP/1.1", request["method"].as_str().unwrap(), request["path"].as_str().unwrap());
     let fields = request["headers"].as_object().unwrap();
     for (name, value) in fields {
-        head += &format!("\r\n{name}: {}", value.as_str().unwrap());
+        write!(head, "\r\n{name}: {}", value.as_str().unwrap()).unwrap();
     }
     if !fields.contains_key("Content-Length") && !fields.contains_key("Transfer-Encoding") {
-        head += &format!("\r\nContent-Length: {}", body.len());
+        write!(head, "\r\nContent-Length: {}", body.len()).unwrap();
     }
     server.client.raw(&head, &body)
 }
@@ -69,8 +70,11 @@ fn recorded_requests_are_answered_as_the_contract_says() {
             .or_default()
             .push(request["id"].as_str().unwrap().trim_end_matches(".put").to_owned());
     }
-    let lines: String =
-        by_status.iter().map(|(status, ids)| format!("{status}: {}\n", ids.join(" "))).collect();
+    let lines: String = by_status
+        .iter()
+        .map(|(status, ids)| format!("{status}: {}\n", ids.join(" ")))
+        .collect::<Vec<_>>()
+        .concat();
     insta::assert_snapshot!(lines, @r"
     200: r.healthz r.healthz.head r.healthz.options r.healthz.query r.schedule r.schedule.head r.config.options m.setschedule.get2
     202: b.empty-object b.bom b.duplicate-keys b.ctype-charset b.ctype-upper b.ctype-plusjson b.chunked b.unknown-keys o.seed-operator o.newest-operator o.strings n.nested n.nested-and-flat n.nested-empty n.nested-null n.nested-strategies-inside n.nested-top-strategies c.minmax c.min-only c.zero-max c.strings c.null c.short-keys c.unicode c.bankers s.one s.null s.percent s.percent-str s.name-ignored s.fallback-override s.all-disabled s.disabled-custom-only s.annotations s.snake s.other-key k.first k.second k.third-empty v.targetError-null v.targetError-zero v.creditWindow-null v.creditWindow-floatstr v.creditWindow-float v.validFor-null v.validFor-floatstr v.validFor-float v.creditWindow-1e6 v.carbonTarget-region m.base m.object m.put-empty-during o.strings.put.newest s.one.put.newest s.all-disabled.put.newest s.other-key.put.newest

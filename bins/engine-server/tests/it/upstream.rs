@@ -125,7 +125,7 @@ fn path(stream: &TcpStream) -> Option<String> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next()?.ok()?;
-    while lines.next()?.ok().filter(|line| !line.is_empty()).is_some() {}
+    while lines.next()?.is_ok_and(|line| !line.is_empty()) {}
     first.strip_prefix("GET ")?.strip_suffix(" HTTP/1.1").map(str::to_owned)
 }
 

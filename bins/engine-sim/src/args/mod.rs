@@ -40,8 +40,8 @@ Files (each may be gzipped; the format is seen from the content):
   demand    CSV `timestamp,requests`; brought to the carbon slots, repeated by time of week
   flavours  JSON list `[{\"name\",\"precision\",\"energyWh\"}]`, or families of them (--family)
 
-What the engine is told of the grid (--forecast-mode); in every mode but none it is also told what each
-finished slot came to:
+What the engine is told of the grid (--forecast-mode); but for none it is also told what each slot
+came to:
   auto        vintages where there are, else the trace's forecast column, else perfect
   perfect     what will happen, for the next 48 h
   column      the forecast recorded beside each slot of the trace
@@ -50,9 +50,9 @@ finished slot came to:
   self        no forecast: the engine has its own alone
   none        nothing at all
 
-How what was served is reported (--feedback): ok; late:N, N evaluations late; lost:P, each post lost
-with probability P; split, by three routers in mixed order; none. What a table says was served is what
-was served, whatever was reported.
+How what was served is reported (--feedback): ok; late:N, N evaluations late; lost:P, each post
+lost with probability P; split, by three routers in mixed order; none. What a table says was served
+is what was served, whatever was reported.
 
 Examples:
   engine-sim compare
@@ -60,7 +60,7 @@ Examples:
   engine-sim compare --policies credit-greedy,constant-mix --target-error 0.02 --format json
   engine-sim compare --forecast-mode noisy:1 --budget-window 24h --daily-aim off --evaluate-every 60
   engine-sim sweep --grid carbon=gb.csv.gz --grid carbon=de.csv,forecast=de_96h.csv \\
-    --forecast-modes perfect,self --target-errors 0.02,0.05 --budget-windows 24h,7d --out results.csv
+    --forecast-modes perfect,self --budget-windows 24h,7d --out results.csv
   engine-sim run --policy precision-tier --from 2026-01-12 --to 2026-01-13 --timeseries day.csv
 
 Where things go: the report to standard output; notes (every gap, duplicate and bad row by file

@@ -151,7 +151,7 @@ fn flavours(world: &World) -> Vec<String> {
 
 fn heads(scale: &Scale) -> [[String; COUNT]; 2] {
     let mut heads = HEADS.map(|heads| heads.map(str::to_owned));
-    heads[1][1] = scale.unit.to_owned();
+    scale.unit.clone_into(&mut heads[1][1]);
     heads
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<Ending> {
         .filter_map(|job| job.only(|key| wanted.contains(key) && !done.contains(key)))
         .collect();
     let left: usize = jobs.iter().map(|job| job.runs().count()).sum();
-    writeln!(said, "note: {} simulations, {} of them done before", wanted.len(), wanted.len() - left)
+    writeln!(said, "note: {} of {} simulations were done before", wanted.len() - left, wanted.len())
         .context("cannot write notes to standard error")?;
     drop(said);
     let progress = Progress::simulations(left as u64);

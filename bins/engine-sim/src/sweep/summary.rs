@@ -1,5 +1,6 @@
 //! A sweep in a table: how much of the possible gain was captured, by what was varied.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -19,8 +20,30 @@ struct Group<'a> {
     policy: &'a str,
     family: &'a str,
     forecast: &'a str,
-    target: &'a str,
-    window: &'a str,
+    target: Number<'a>,
+    window: Number<'a>,
+}
+
+/// A number as it was written, in the order of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Number<'a>(&'a str);
+
+impl Number<'_> {
+    fn value(self) -> f64 {
+        self.0.parse().unwrap_or(0.0)
+    }
+}
+
+impl Ord for Number<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.value().total_cmp(&other.value()).then_with(|| self.0.cmp(other.0))
+    }
+}
+
+impl PartialOrd for Number<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl<'a> Group<'a> {
@@ -32,8 +55,8 @@ impl<'a> Group<'a> {
             policy: column("policy"),
             family: if family.is_empty() { column("flavours") } else { family },
             forecast: forecast.split_once(':').map_or(forecast, |(kind, _)| kind),
-            target: column("target_error"),
-            window: column("budget_window_seconds"),
+            target: Number(column("target_error")),
+            window: Number(column("budget_window_seconds")),
         }
     }
 }
@@ -78,14 +101,14 @@ fn cells(group: &Group<'_>, rows: &[&Row]) -> [String; COUNT] {
     let mut skills: Vec<f64> = numbers("skill").collect();
     skills.sort_by(f64::total_cmp);
     let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| fixed(100.0 * value, 1));
-    let target: f64 = group.target.parse().unwrap_or(0.0);
+    let target = group.target.value();
     let worst_day = numbers("worst_24h_error").fold(0.0, f64::max);
     let worst_overspend = numbers("worst_overspend_days").reduce(f64::max);
     [
         group.forecast.to_owned(),
         group.family.to_owned(),
-        group.target.to_owned(),
-        group.window.parse().map_or_else(|_| group.window.to_owned(), whole_span),
+        group.target.0.to_owned(),
+        whole_span(group.window.value()),
         rows.len().to_string(),
         percent(median(&skills)),
         percent(skills.first().copied()),

@@ -174,14 +174,15 @@ mod tests {
             let (slots, step) = grid(minutes, 4);
             let vintages = vintages(&slots, step, 1).unwrap();
             let spacing = minutes.max(30);
-            assert_eq!(vintages.issues().len() as i64, 4 * 1440 / spacing);
+            let count = |count: usize| i64::try_from(count).unwrap();
+            assert_eq!(count(vintages.issues().len()), 4 * 1440 / spacing);
             for issue in vintages.issues() {
                 let first = issue.slots().first().unwrap();
                 assert_eq!(issue.issued_at, Some(first.from));
                 assert_eq!(vintages.as_of(first.from).unwrap().issued_at, issue.issued_at);
                 assert!(issue.slots().last().unwrap().from.duration_since(first.from) < HORIZON);
             }
-            assert_eq!(vintages.issues()[0].slots().len() as i64, 48 * 60 / minutes);
+            assert_eq!(count(vintages.issues()[0].slots().len()), 48 * 60 / minutes);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::common::Desk;
+use crate::common::{Desk, records};
 use serde_json::Value;
 
 struct Grid {
@@ -117,4 +117,29 @@ fn vintages_of_a_real_forecast_are_followed() {
     let off = report["world"]["forecast"]["meanError"].as_f64().unwrap();
     assert!((5.0..30.0).contains(&off), "live forecasts of a few hours err by some 10 to 30 g: {off}");
     assert_eq!(report["results"][0]["evaluations"], 144);
+}
+
+#[test]
+fn over_recorded_grids_the_budget_is_kept_and_much_of_the_gain_captured() {
+    let Some(folder) = traces() else { return };
+    let desk = Desk::empty();
+    let mut arguments = String::from(
+        "sweep --from 2023-02-01 --to 2023-04-01 --forecast-modes perfect,noisy:1,self \
+         --budget-windows 24h --daily-aim off --evaluate-every 600 --out rows.csv",
+    );
+    for grid in &GRIDS {
+        let (carbon, demand) =
+            (folder.join("carbon").join(grid.carbon), folder.join("demand").join(grid.demand));
+        arguments.extend([format!(" --grid carbon={},demand={}", carbon.display(), demand.display())]);
+    }
+    desk.run(&arguments).fine();
+    let rows = records(&desk.read("rows.csv"));
+    assert_eq!(rows.len(), GRIDS.len() * 3);
+    for row in rows {
+        let number = |column: &str| row[column].parse::<f64>().unwrap();
+        assert_eq!(row["budget_promise"], "kept", "{row:?}");
+        assert!(number("mean_error") < 0.0501 && number("worst_overspend_days") < 0.01, "{row:?}");
+        assert!((0.4..1.02).contains(&number("skill")), "{row:?}");
+        assert!(number("regret") > -1e-4, "{row:?}");
+    }
 }

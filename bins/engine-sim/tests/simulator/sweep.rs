@@ -12,9 +12,9 @@ fn desk() -> Desk {
     let mut vintages = String::from("issued_at,target_start,forecast\n");
     for hour in 0..48 {
         let clock = format!("2026-01-{:02}T{:02}:00:00Z", 5 + hour / 24, hour % 24);
-        grid.push_str(&format!("{clock},{}\n", 100 + hour * 37 % 160));
-        dirty.push_str(&format!("{clock},{}\n", 400 + hour * 53 % 300));
-        vintages.push_str(&format!("2026-01-05T00:00:00Z,{clock},{}\n", 400 + hour * 51 % 300));
+        grid.extend([format!("{clock},{}\n", 100 + hour * 37 % 160)]);
+        dirty.extend([format!("{clock},{}\n", 400 + hour * 53 % 300)]);
+        vintages.extend([format!("2026-01-05T00:00:00Z,{clock},{}\n", 400 + hour * 51 % 300)]);
     }
     let families = r#"{"families": [
         {"family": "two", "flavours": [{"name": "big", "precision": 1, "energyWh": 2}, {"name": "small", "precision": 0.9, "energyWh": 1}]},
@@ -44,18 +44,18 @@ fn sorted(text: &str) -> Vec<String> {
 fn a_resumed_sweep_is_a_fresh_one() {
     let desk = desk();
     let fresh = desk.run(&format!("{SWEEP} --out fresh.csv"));
-    assert!(fresh.err.contains(&format!("{RUNS} simulations, 0 of them done before")), "{}", fresh.err);
+    assert!(fresh.err.contains(&format!("0 of {RUNS} simulations were done before")), "{}", fresh.err);
     let summary = fresh.fine();
     let rows = sorted(&desk.read("fresh.csv"));
     assert_eq!(rows.len(), RUNS + 1);
     // Killed in the middle of a row.
     let whole = desk.read("fresh.csv");
-    let kept: String = whole.lines().take(20).map(|line| format!("{line}\n")).collect();
+    let kept: String = whole.split_inclusive('\n').take(20).collect();
     let torn = &whole.lines().nth(20).unwrap()[..30];
     fs::write(desk.path("torn.csv"), kept + torn).unwrap();
     let resumed = desk.run(&format!("{SWEEP} --out torn.csv"));
     assert!(resumed.err.contains("torn.csv: its last line was torn"), "{}", resumed.err);
-    assert!(resumed.err.contains(&format!("{RUNS} simulations, 19 of them done before")), "{}", resumed.err);
+    assert!(resumed.err.contains(&format!("19 of {RUNS} simulations were done before")), "{}", resumed.err);
     assert_eq!(resumed.fine(), summary);
     assert_eq!(sorted(&desk.read("torn.csv")), rows);
     // And with nothing left to do.
@@ -88,7 +88,7 @@ fn shards_are_disjoint_and_together_the_whole() {
             .concat();
     fs::write(desk.path("merged.csv"), merged).unwrap();
     let said = desk.run(&format!("{SWEEP} --out merged.csv"));
-    assert!(said.err.contains(&format!("{RUNS} simulations, {RUNS} of them done before")), "{}", said.err);
+    assert!(said.err.contains(&format!("{RUNS} of {RUNS} simulations were done before")), "{}", said.err);
 }
 
 #[test]
@@ -150,5 +150,8 @@ fn what_cannot_be_swept_is_said() {
 #[test]
 fn the_summary_is_a_table() {
     let desk = desk();
-    insta::assert_snapshot!(desk.run(&format!("{SWEEP} --out rows.csv")).transcript());
+    let arguments = "sweep --grid carbon=clean.csv --grid carbon=dirty.csv --flavours models.json --families two \
+        --forecast-modes perfect,noisy:1,noisy:2 --budget-windows 6h,24h \
+        --policies receding-horizon,constant-mix --out rows.csv";
+    insta::assert_snapshot!(desk.run(arguments).transcript());
 }

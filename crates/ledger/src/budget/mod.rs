@@ -88,11 +88,12 @@ pub struct ServedAt {
 ///
 /// *Proof*. Let `x = balance - floor`. Where an interval errs by more than the target, `x > 0` and
 /// `n (e - target) <= x` for every `n <= n_up`, so the balance stays at or above the floor; arrivals beyond
-/// `n_up` take it below by the surprise at most. Below the floor only the least error is published, and the
-/// balance does not fall. Capping leaves no balance below a floor above it, for `C >= 0 >= floor`. So the
-/// balance never is below `-(overdraft + surprise)`. Capping only takes credit away, so the sum of all
-/// bookings is at least the balance, which is the first claim; and the sum of the bookings between two
-/// moments is at least the difference of the balances, of which the first is at most `C`: the second.
+/// `n_up` take it below by the surprise at most. Where `x <= 0`, after a surprise or because the floor rose,
+/// only the least error is published, and the balance does not fall. Capping takes no balance below a floor
+/// it was above, for `C >= 0 >= floor`. So the balance never is below `-(overdraft + surprise)`. Capping
+/// only takes credit away, so the sum of all bookings is at least the balance, which is the first claim; and
+/// the sum of the bookings between two moments is at least the difference of the balances, of which the
+/// first is at most `C`: the second.
 /// Nothing was said about forecasts. Requests and amounts are whole numbers here, errors are rounded up and
 /// targets down to parts per million: the claims hold as they stand, with nothing added for rounding.
 ///
@@ -118,7 +119,7 @@ pub struct ServedAt {
 ///
 /// # Size
 ///
-/// Booking is O(1). A budget takes a few hundred bytes at first, and at most about 2 kB: 32 intervals, and
+/// Booking is O(1). A budget takes a few hundred bytes at first, and at most 2.5 kB: 32 intervals, and
 /// realised means by 12 buckets of 5 minutes, 24 of an hour, 28 of 6 hours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErrorBudget {
@@ -193,8 +194,9 @@ impl ErrorBudget {
     ///
     /// The target is the one that was in force in that interval. Where it is not known, as the window
     /// belongs to no interval or to one of more than [`crate::MAX_OPEN`] intervals ago, the least stands in
-    /// of those remembered, the one in force, and those forgotten with no report having reached their end. What was held back for the interval is released as far
-    /// as it is booked now, and all of it for intervals that ended by `at`.
+    /// of those remembered, the one in force, and those forgotten before a report reached their end. What
+    /// was held back for the interval is released as far as it is booked now, and all of it for intervals
+    /// that ended by `at`, which therefore must not be in the future.
     ///
     /// The first report ever, also one of nothing served, switches to [`Accounting::Requests`] from a
     /// balance of 0.

@@ -65,7 +65,7 @@ fn schedule() -> Schedule {
             issued_at: None,
             retrieved_at: Some(at("2026-11-23T15:16:00Z")),
             stale: false,
-            used_for: Vec::new(),
+            used_for: [].into(),
         },
         reason: "spends 10 % of the credit".into(),
         warnings: vec!["a \"quoted\" warning".into()],

@@ -1,17 +1,24 @@
 //! The carbon intensity to come, from what was and what the provider says.
 
 use jiff::SignedDuration;
+use models::forecast::MAX_SLOTS;
 use models::{Forecast, Slot, Timestamp, ranges};
 use serde::{Deserialize, Serialize};
 
 use super::grid::{self, Grid};
 use super::leads::Leads;
 use super::regression::Regression;
-use super::skill::Skill;
+use super::ring::place_count;
+use super::skill::{Skill, Voice};
+use super::stored::Stored;
 use super::told::Told;
 
-/// Most slots of one estimate, whatever the horizon.
-pub const MAX_ESTIMATES: usize = models::forecast::MAX_SLOTS;
+/// Longest slot of an actual value, in seconds: a day.
+const LONGEST_SLOT: i64 = 86_400;
+/// Most slots of one answer, whatever the horizon.
+const MAX_ESTIMATES: i64 = MAX_SLOTS as i64;
+/// Share of a slot within which a vintage counts as known at the slot's beginning.
+const PROMPT: f64 = 0.25;
 
 /// One slot to come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,61 +29,55 @@ pub struct Estimate {
     pub to: Timestamp,
     /// Expected mean carbon intensity, gCO2eq/kWh, finite, in [0, 10 000].
     pub intensity: f64,
-    /// How much of it is the provider's word: 1 all, 0 none.
+    /// How much of it is the provider's word, in [0, 1]: 1 all of it, 0 none.
     pub provider_weight: f64,
 }
 
-#[derive(Debug, Clone, Default)]
+/// What one carbon target has shown so far, and what may be expected of it: one per target, not per
+/// schedule.
+///
+/// The first slot it is told about sets its grid: the longest of 5, 10, 15, 20, 30 and 60 minutes on
+/// whose steps (from midnight UTC) that slot begins and ends. Slots of other lengths are resampled.
+///
+/// It takes next to no memory when new, and about 80 kB on half-hours once it has seen a week (50 kB on
+/// hours; some 250 kB on five minutes). Serialises to its state and back, bit for bit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CarbonLearner {
-    state: Option<State>,
-}
-
-#[derive(Debug, Clone)]
-struct State {
-    grid: Grid,
-    leads: Leads,
-    own: Regression,
-    told: Told,
-    skill: Skill,
-    /// Own values from the newest known slot on; worked out when asked for.
-    ahead: Vec<f64>,
-    /// Whether the newest origin has been asked for its values.
-    asked: bool,
-    error: f64,
-    delay: i64,
-    fresh: bool,
-    partial: Option<Partial>,
-}
-
-/// A slot of the grid known in part.
-#[derive(Debug, Clone, Copy)]
-struct Partial {
-    index: i64,
-    until: i64,
-    sum: f64,
-    seconds: f64,
+    state: Option<Box<State>>,
 }
 
 impl CarbonLearner {
+    /// Takes the actual intensity of a slot that is over, as soon as it is known.
+    ///
+    /// A slot counts once: what comes again, with whatever value, is left out. Slots may come late and out
+    /// of order, as far as some days back; fits are made to what comes in order. A slot longer than a day
+    /// is left out.
     pub fn observe_actual(&mut self, slot: &Slot) {
         if self.state.is_none() {
-            self.state = Grid::of_slot(slot).map(State::new);
+            self.state = State::for_slot(slot);
         }
         if let Some(state) = &mut self.state {
             state.observe(slot);
         }
     }
 
+    /// Takes a vintage as it arrived, so that it can be compared with what will be.
+    ///
+    /// Only what it says about slots that are not over at `now` is taken.
     pub fn observe_vintage(&mut self, forecast: &Forecast, now: Timestamp) {
-        if self.state.is_none() {
-            let slots = forecast.slots();
-            self.state = Grid::of_slot(&slots[slots.len() / 2]).map(State::new);
-        }
-        if let Some(state) = &mut self.state {
+        if let Some(state) = self.known_or_for(forecast) {
             state.hear(forecast, grid::second(now));
         }
     }
 
+    /// The best estimate for the slots from the one that contains `now`, as far as they begin before
+    /// `now + horizon` (and [`MAX_SLOTS`] of them at most), one after the other without a gap.
+    ///
+    /// `provider` should be the newest vintage, which [`Self::observe_vintage`] has seen. Each slot blends
+    /// it with the own forecast by what was learned at that lead; slots it says nothing about are the own
+    /// forecast alone. Before any actual value is known the provider speaks alone: a gap repeats its
+    /// neighbour, and the answer ends where it ends. `out` is overwritten; it stays empty only where
+    /// nothing at all is known.
     pub fn blend(
         &mut self,
         provider: Option<&Forecast>,
@@ -85,20 +86,86 @@ impl CarbonLearner {
         out: &mut Vec<Estimate>,
     ) {
         out.clear();
-        if self.state.is_none()
-            && let Some(provider) = provider
-        {
-            let slots = provider.slots();
-            self.state = Grid::of_slot(&slots[slots.len() / 2]).map(State::new);
-        }
-        if let Some(state) = &mut self.state {
+        let state = match provider {
+            Some(provider) => self.known_or_for(provider),
+            None => self.state.as_deref_mut(),
+        };
+        if let Some(state) = state {
             state.blend(provider, grid::second(now), grid::seconds_of(horizon), out);
         }
+    }
+
+    /// Whether anything can be said without a provider.
+    pub fn is_known(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.own.newest().is_some())
+    }
+
+    /// Length of the slots it learns and tells, once it is known.
+    pub fn step(&self) -> Option<SignedDuration> {
+        self.state.as_ref().map(|state| SignedDuration::from_secs(state.grid.step()))
+    }
+
+    fn known_or_for(&mut self, forecast: &Forecast) -> Option<&mut State> {
+        if self.state.is_none() {
+            // The first slot may be cut at the present, the last at the end of a day.
+            let slots = forecast.slots();
+            self.state = slots.get(slots.len() / 2).and_then(State::for_slot);
+        }
+        self.state.as_deref_mut()
+    }
+}
+
+/// All of it, once the grid is known.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub(super) struct State {
+    pub(super) grid: Grid,
+    pub(super) leads: Leads,
+    pub(super) own: Regression,
+    pub(super) told: Told,
+    pub(super) skill: Skill,
+    /// Whether the newest origin was asked already for what it says.
+    pub(super) asked: bool,
+    /// Slots between the newest known and the present when its value came.
+    pub(super) delay: i64,
+    /// Whether `delay` is still that of an earlier value.
+    pub(super) fresh: bool,
+    /// Values in a row that lay before everything kept.
+    pub(super) past: i64,
+    pub(super) partial: Option<Partial>,
+    /// Own values from the newest known slot on: worked out when asked for.
+    pub(super) ahead: Vec<f64>,
+    /// The provider's values and its errors of the last day, while they are worked on.
+    pub(super) heard: Vec<f64>,
+    pub(super) errors: Vec<f64>,
+}
+
+/// A slot of the grid that is known in part.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Partial {
+    pub(super) index: i64,
+    /// Second up to which it is known.
+    until: i64,
+    /// Gramme-seconds, and the seconds they were summed over.
+    #[serde(with = "super::packed::one")]
+    pub(super) sum: f64,
+    pub(super) seconds: i64,
+}
+
+impl Partial {
+    /// Whether it can be one: asked of what was stored.
+    pub(super) fn is_sound(&self) -> bool {
+        let (index, until) = (self.index.unsigned_abs(), self.until.unsigned_abs());
+        self.sum.is_finite() && index < 1 << 40 && until < 1 << 50 && (0..=LONGEST_SLOT).contains(&self.seconds)
     }
 }
 
 impl State {
-    fn new(grid: Grid) -> Self {
+    fn for_slot(slot: &Slot) -> Option<Box<Self>> {
+        Grid::of_slot(slot).map(|grid| Box::new(Self::new(grid)))
+    }
+
+    pub(super) fn new(grid: Grid) -> Self {
         let leads = Leads::new(grid);
         Self {
             grid,
@@ -106,18 +173,20 @@ impl State {
             told: Told::default(),
             skill: Skill::new(grid, &leads),
             leads,
-            ahead: Vec::new(),
             asked: true,
-            error: 0.0,
             delay: 0,
             fresh: false,
+            past: 0,
             partial: None,
+            ahead: Vec::new(),
+            heard: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
     fn observe(&mut self, slot: &Slot) {
         let (from, to) = grid::span(slot);
-        if from >= to || to - from > 86_400 {
+        if from >= to || to - from > LONGEST_SLOT {
             return;
         }
         let step = self.grid.step();
@@ -134,127 +203,169 @@ impl State {
         }
     }
 
+    /// Takes `[low, high)` of the slot `index`. It counts when its end is known, or when a later slot
+    /// begins, if at least half of it is known by then.
     fn collect(&mut self, index: i64, low: i64, high: i64, grams: f64) {
         let step = self.grid.step();
-        let mut partial = match self.partial {
-            Some(partial) if partial.index == index => partial,
-            Some(partial) if partial.index > index => return,
-            earlier => {
-                if let Some(earlier) = earlier.filter(|earlier| earlier.seconds * 2.0 >= step as f64) {
-                    self.settle(earlier.index, earlier.sum / earlier.seconds);
-                }
-                Partial { index, until: low, sum: 0.0, seconds: 0.0 }
+        let earlier = self.partial.take();
+        let mut partial = Partial { index, until: low, sum: 0.0, seconds: 0 };
+        if let Some(earlier) = earlier {
+            if earlier.index > index {
+                self.partial = Some(earlier);
+                return;
             }
-        };
+            if earlier.index == index {
+                partial = earlier;
+            } else {
+                self.settle_partial(earlier);
+            }
+        }
         let low = low.max(partial.until);
         if low < high {
-            let seconds = (high - low) as f64;
-            partial.sum += grams * seconds;
-            partial.seconds += seconds;
+            partial.sum += grams * (high - low) as f64;
+            partial.seconds += high - low;
             partial.until = high;
         }
-        self.partial = Some(partial);
-        if partial.until == (index + 1) * step && partial.seconds * 2.0 >= step as f64 {
-            self.partial = None;
-            self.settle(index, partial.sum / partial.seconds);
+        if partial.until == (index + 1) * step {
+            self.settle_partial(partial);
+        } else {
+            self.partial = Some(partial);
         }
     }
 
+    fn settle_partial(&mut self, partial: Partial) {
+        if partial.seconds * 2 >= self.grid.step() {
+            self.settle(partial.index, partial.sum / partial.seconds as f64);
+        }
+    }
+
+    /// Takes the actual value of a slot of the grid.
     fn settle(&mut self, index: i64, actual: f64) {
-        if self.own.knows(index) {
+        if self.own.is_past(index) {
+            self.past += 1;
+            if self.past < self.grid.per_day() {
+                return;
+            }
+            // A day of values says that the newest one known came from a future that was none.
+            self.own.move_to(index);
+            self.skill.move_to(index);
+        }
+        self.past = 0;
+        if !self.own.lacks(index) {
             return;
         }
-        self.ask();
-        if self.own.is_known() && index > self.own.last {
-            self.skill.skip(self.own.last + 1, index);
+        let newest = self.own.newest();
+        let is_newest = newest.is_none_or(|newest| index > newest);
+        if is_newest {
+            self.ask();
+            if let Some(newest) = newest {
+                self.skill.skip(newest + 1, index);
+            }
             self.skill.learn(index, actual);
         }
-        let gap = if self.own.is_known() { index - self.own.last - 1 } else { 0 };
-        if self.own.learn(index, actual) {
-            self.ahead.clear();
+        self.own.learn(index, actual);
+        self.skill.note(index, actual, self.told.at(index));
+        self.ahead.clear();
+        if is_newest {
             self.asked = false;
             self.fresh = true;
-            let told = self.told.at(index);
-            let scale = self.skill.trust(1).scale;
-            let error = if told.is_nan() { 0.0 } else { actual - scale * told };
-            self.skill.note_error(index, error, gap);
         }
     }
 
+    /// Notes, once for each newest slot, what own forecast and provider say about what follows.
     fn ask(&mut self) {
-        if self.asked || self.told.values.is_empty() {
-            return;
-        }
+        let Some(newest) = self.own.newest().filter(|_| !self.asked && !self.told.is_empty()) else { return };
         self.asked = true;
-        self.own.tell(self.leads.farthest() as usize, &mut self.ahead);
-        let Self { own, told, skill, ahead, .. } = self;
-        skill.ask(own.last, ahead, |index| told.at(index));
+        self.own.tell(place_count(self.leads.farthest()), &mut self.ahead);
+        let told = &self.told;
+        self.skill.ask(newest, &self.ahead, |index| told.at(index));
     }
 
     fn hear(&mut self, forecast: &Forecast, now: i64) {
-        let index = self.grid.index(now);
-        if self.own.is_known() && now > (self.own.last + 1) * self.grid.step() + self.grid.step() / 4 {
-            self.ask();
+        if let Some(newest) = self.own.newest() {
+            let prompt = (newest + 1) * self.grid.step() + (self.grid.step() as f64 * PROMPT) as i64;
+            if now > prompt {
+                self.ask();
+            }
         }
-        self.told.learn(self.grid, forecast, index);
+        self.told.learn(self.grid, forecast, self.grid.index(now));
     }
 
     fn blend(&mut self, provider: Option<&Forecast>, now: i64, horizon: i64, out: &mut Vec<Estimate>) {
-        let first = self.grid.index(now);
-        let end = now.saturating_add(horizon);
         let step = self.grid.step();
-        let count = ((end - first * step + step - 1) / step).clamp(0, MAX_ESTIMATES as i64);
-        let known = self.own.is_known();
+        let first = self.grid.index(now);
+        let end = now.saturating_add(horizon).saturating_add(step - 1);
+        let count = (self.grid.index(end) - first).clamp(0, MAX_ESTIMATES);
+        self.listen(provider, first, count);
+        let Some(newest) = self.own.newest() else {
+            self.repeat(first, out);
+            return;
+        };
         if self.fresh {
             self.fresh = false;
-            self.delay = (first - 1 - self.own.last).clamp(0, self.leads.farthest());
+            self.delay = (first - 1 - newest).clamp(0, self.leads.farthest());
         }
-        let stale = if known { first - self.own.last } else { 1 };
-        if known {
-            let reach = (stale + count).clamp(1, 2 * MAX_ESTIMATES as i64) as usize;
-            self.own.tell(reach, &mut self.ahead);
+        let reach = (first + count - 1 - newest).clamp(1, MAX_ESTIMATES);
+        self.own.tell(place_count(reach), &mut self.ahead);
+        let mut voices = [Voice::default(); 32];
+        for (voice, spoken) in voices.iter_mut().zip(self.skill.voices(newest)) {
+            *voice = spoken;
         }
-        let Self { grid, ahead, skill, delay, own: regression, .. } = self;
-        let own = |index: i64| -> Option<f64> {
-            known.then(|| ahead[(index - first + stale - 1).clamp(0, ahead.len() as i64 - 1) as usize])
-        };
-        let mut push = |index: i64, provider: Option<f64>| {
-            let lead = index - first + 1 + *delay;
-            let (intensity, weight) = match (own(index), provider) {
-                (Some(own), Some(provider)) => {
-                    let trust = skill.trust(lead);
-                    (own + trust.weight * (trust.scale * provider - own) + skill.error_features(regression.last, (index - regression.last).max(1)).iter().zip(&trust.nowcast).map(|(e, n)| e * n).sum::<f64>(), trust.weight)
-                }
-                (Some(own), None) => (own, 0.0),
-                (None, Some(provider)) => (provider, 1.0),
-                (None, None) => return,
+        let maturity = self.own.maturity();
+        let mut cursor = self.leads.cursor();
+        let mut from = self.grid.start(first);
+        self.skill.last_day_into(newest, &mut self.errors);
+        let since = place_count((first - newest - 1).max(0)) % self.errors.len();
+        let days_before = self.errors.iter().cycle().skip(since);
+        for ((index, heard), day_before) in (first..).zip(&self.heard).zip(days_before) {
+            let own = match self.ahead.get(place_count((index - newest).max(1) - 1)) {
+                Some(own) => *own,
+                None => self.own.usual(index),
             };
-            out.push(Estimate {
-                from: grid.start(index),
-                to: grid.start(index + 1),
-                intensity: intensity.clamp(ranges::INTENSITY.low, ranges::INTENSITY.high),
-                provider_weight: weight,
-            });
-        };
-        let mut next = first;
-        let mut last = None;
-        if let Some(provider) = provider {
-            grid.resample(provider, first, |index, grams| {
-                while next < index.min(first + count) {
-                    push(next, if known { None } else { last.or(Some(grams)) });
-                    next += 1;
-                }
-                if next < first + count {
-                    push(next, Some(grams));
-                    next += 1;
-                    last = Some(grams);
-                }
-                next < first + count
-            });
-        }
-        while next < first + count && known {
-            push(next, None);
-            next += 1;
+            let (intensity, provider_weight) = if heard.is_nan() {
+                (own, 0.0)
+            } else {
+                let (knot, next, share) = cursor.at(index - first + 1 + self.delay);
+                let voice = voices[knot].mix(&voices[next], share);
+                voice.said(own, *heard, *day_before, maturity)
+            };
+            let to = self.grid.start(index + 1);
+            out.push(Estimate { from, to, intensity: possible(intensity), provider_weight });
+            from = to;
         }
     }
+
+    /// Puts the provider's values into `heard`, NaN where it says nothing.
+    fn listen(&mut self, provider: Option<&Forecast>, first: i64, count: i64) {
+        let heard = &mut self.heard;
+        heard.clear();
+        heard.resize(place_count(count), f64::NAN);
+        if let Some(provider) = provider {
+            self.grid.resample(provider, first, |index, grams| {
+                let slot = heard.get_mut(place_count(index - first));
+                slot.map(|slot| *slot = grams).is_some()
+            });
+        }
+    }
+
+    /// The provider alone.
+    fn repeat(&self, first: i64, out: &mut Vec<Estimate>) {
+        let Some(mut last) = self.heard.iter().copied().find(|grams| !grams.is_nan()) else { return };
+        let reach = self.heard.iter().rposition(|grams| !grams.is_nan()).unwrap_or(0);
+        for (index, heard) in (first..).zip(&self.heard[..=reach]) {
+            last = if heard.is_nan() { last } else { *heard };
+            out.push(Estimate {
+                from: self.grid.start(index),
+                to: self.grid.start(index + 1),
+                intensity: possible(last),
+                provider_weight: 1.0,
+            });
+        }
+    }
+}
+
+/// The nearest intensity there can be.
+fn possible(grams: f64) -> f64 {
+    let range = ranges::INTENSITY;
+    if grams.is_nan() { range.low } else { grams.clamp(range.low, range.high) }
 }

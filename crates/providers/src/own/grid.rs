@@ -3,6 +3,8 @@
 use jiff::SignedDuration;
 use models::{Forecast, Slot, Timestamp};
 
+use super::ring::place_count;
+
 /// Steps a grid may have, in seconds, longest first. Each divides an hour, so a day has the same slots
 /// every day.
 const STEPS: [i64; 6] = [3_600, 1_800, 1_200, 900, 600, 300];
@@ -61,31 +63,61 @@ impl Grid {
     }
 
     /// Slot of day, in `0..per_day`.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 288")]
     pub(super) fn of_day(self, index: i64) -> usize {
-        index.rem_euclid(self.per_day()) as usize
+        place_count(index.rem_euclid(self.per_day()))
     }
 
-    /// Means of `forecast` over the slots from `first` on, in order of time; slots it says nothing about
-    /// are left out.
+    /// Whether a slot lies on a Saturday or Sunday, UTC.
+    pub(super) fn is_weekend(self, index: i64) -> bool {
+        // 1970 began on a Thursday.
+        (index.div_euclid(self.per_day()) + 3).rem_euclid(7) >= 5
+    }
+
+    /// Slot of day and [`Self::is_weekend`] of one slot after the other.
+    pub(super) fn days_from(self, index: i64) -> impl Iterator<Item = (usize, bool)> {
+        let per_day = self.per_day();
+        let (mut of_day, mut day_start) = (index.rem_euclid(per_day), index - index.rem_euclid(per_day));
+        let mut weekend = self.is_weekend(index);
+        core::iter::from_fn(move || {
+            let said = (place_count(of_day), weekend);
+            of_day += 1;
+            if of_day == per_day {
+                of_day = 0;
+                day_start += per_day;
+                weekend = self.is_weekend(day_start);
+            }
+            Some(said)
+        })
+    }
+
+    /// Tells the means of `forecast` over the slots from `first` on, in order of time, until `take` wants
+    /// no more; slots it says nothing about are left out.
     pub(super) fn resample(self, forecast: &Forecast, first: i64, mut take: impl FnMut(i64, f64) -> bool) {
-        let mut pending: Option<(i64, f64, f64)> = None;
+        let mut open: Option<(i64, f64, f64)> = None;
+        let mut expected = (first * self.step, first);
         for slot in forecast.from_instant(self.start(first)) {
             let (from, to) = span(slot);
+            if from >= to {
+                continue;
+            }
             let grams = slot.forecast.get();
-            let (low, high) = (self.index(from).max(first), self.index(to.saturating_sub(1)));
-            for index in low..=high {
+            if open.is_none() && from == expected.0 && to == from + self.step {
+                if !take(expected.1, grams) {
+                    return;
+                }
+                expected = (to, expected.1 + 1);
+                continue;
+            }
+            for index in self.index(from).max(first)..=self.index(to - 1) {
                 let begin = index * self.step;
-                let overlap = to.min(begin + self.step) - from.max(begin);
-                #[expect(clippy::cast_precision_loss, reason = "at most an hour")]
-                let overlap = overlap as f64;
-                match &mut pending {
+                let overlap = (to.min(begin + self.step) - from.max(begin)) as f64;
+                match &mut open {
                     Some((at, sum, seconds)) if *at == index => {
                         *sum += grams * overlap;
                         *seconds += overlap;
                     }
                     _ => {
-                        if let Some((at, sum, seconds)) = pending.replace((index, grams * overlap, overlap))
+                        if let Some((at, sum, seconds)) = open.replace((index, grams * overlap, overlap))
                             && !take(at, sum / seconds)
                         {
                             return;
@@ -93,8 +125,14 @@ impl Grid {
                     }
                 }
             }
+            if let Some((at, sum, seconds)) = open.take_if(|(at, ..)| (*at + 1) * self.step == to) {
+                if !take(at, sum / seconds) {
+                    return;
+                }
+                expected = (to, at + 1);
+            }
         }
-        if let Some((at, sum, seconds)) = pending {
+        if let Some((at, sum, seconds)) = open {
             take(at, sum / seconds);
         }
     }

@@ -9,19 +9,10 @@ const MINUTES: [i64; 23] = [
     2_880, 3_600, 4_320, 5_760,
 ];
 
-/// Learned leads of a grid.
+/// Learned leads of a grid, in slots: 1 is the slot after the newest known one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Leads {
     slots: Vec<i64>,
-}
-
-/// A lead as a mean of two learned ones.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Spot {
-    pub(super) knot: usize,
-    pub(super) next: usize,
-    /// Weight of `next`, in [0, 1).
-    pub(super) share: f64,
 }
 
 impl Leads {
@@ -31,31 +22,53 @@ impl Leads {
         Self { slots }
     }
 
+    /// How many are learned: at least two.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
+    /// A learned lead.
     pub(super) fn slots(&self, knot: usize) -> i64 {
         self.slots[knot]
     }
 
+    /// Every learned lead, shortest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = i64> {
+        self.slots.iter().copied()
+    }
+
+    /// The longest of them: four days.
     pub(super) fn farthest(&self) -> i64 {
         self.slots[self.slots.len() - 1]
     }
 
-    pub(super) fn spot(&self, lead: i64) -> Spot {
-        let next = self.slots.partition_point(|slots| *slots <= lead);
-        let knot = next.saturating_sub(1);
-        if next == 0 || next == self.slots.len() {
-            return Spot { knot, next: knot, share: 0.0 };
-        }
-        let (low, high) = (self.slots[knot], self.slots[next]);
-        Spot { knot, next, share: (lead - low) as f64 / (high - low) as f64 }
+    /// All of them together.
+    pub(super) fn total(&self) -> i64 {
+        self.iter().sum()
     }
 
-    /// What is left of a deviation beyond the farthest lead.
-    pub(super) fn beyond(&self, lead: i64) -> f64 {
-        let farthest = self.farthest();
-        if lead <= farthest { 1.0 } else { farthest as f64 / lead as f64 }
+    /// Goes through leads that never decrease.
+    pub(super) fn cursor(&self) -> Cursor<'_> {
+        Cursor { slots: &self.slots, knot: 0 }
+    }
+}
+
+/// A place among the learned leads.
+#[derive(Debug, Clone)]
+pub(super) struct Cursor<'a> {
+    slots: &'a [i64],
+    knot: usize,
+}
+
+impl Cursor<'_> {
+    /// The learned leads on both sides of `lead`, and the weight of the second, in [0, 1).
+    pub(super) fn at(&mut self, lead: i64) -> (usize, usize, f64) {
+        while self.knot + 1 < self.slots.len() && self.slots[self.knot + 1] <= lead {
+            self.knot += 1;
+        }
+        let next = (self.knot + 1).min(self.slots.len() - 1);
+        let (low, high) = (self.slots[self.knot], self.slots[next]);
+        let share = if high > low { (lead.max(low) - low) as f64 / (high - low) as f64 } else { 0.0 };
+        (self.knot, next, share)
     }
 }

@@ -8,7 +8,9 @@ mod packed;
 mod profile;
 mod regression;
 mod ridge;
+mod ring;
 mod skill;
+mod stored;
 mod told;
 
 pub use carbon::{CarbonLearner, Estimate};

@@ -1,145 +1,168 @@
 //! The own forecast: what is usual at that time of day, and how a deviation from it fades.
 
 use super::grid::Grid;
-use super::leads::{Leads, Spot};
+use super::leads::Leads;
 use super::profile::Profile;
 use super::ridge;
+use super::ring::{Ring, place_count};
 
-/// What a deviation is explained by.
-const FEATURES: usize = 13;
+/// Features that do not depend on the lead: deviations of the last day, their mean, the newest by time of
+/// day (clouds end at dusk), and a constant.
+const COMMON: usize = 13;
+/// And two that do: the deviation at the same time a day before, and whether it is a weekend.
+const FEATURES: usize = COMMON + 2;
 /// Floats behind one lead.
 const SUMS: usize = ridge::len(FEATURES);
-/// After this many days a sample counts half.
+/// Ages of the deviations among the features, in hours.
+const AGES: [i64; 7] = [0, 1, 2, 3, 6, 12, 24];
+/// After this many days a sample counts half: how deviations fade hardly changes, only with the fleet of
+/// power stations and the season.
 const HALF_LIFE_DAYS: f64 = 120.0;
 /// How many days of samples the prior counts for.
 const PRIOR_DAYS: f64 = 0.3;
-/// Leads solved anew with each value: all of them within a quarter of a day or so.
-const SOLVED_PER_VALUE: usize = 4;
 /// Hours in which, before anything is learned, a deviation is taken to fade by e.
 const PRIOR_FADING_HOURS: f64 = 12.0;
-/// Minutes of deviations that are kept: those that the farthest lead is learned on, and a day before them.
+/// Leads solved anew with each value: each of them every few hours, for what it learns shows in weeks.
+const SOLVED_PER_VALUE: usize = 2;
+/// Days of deviations kept: those of the farthest lead, and a day before them.
 const KEPT_DAYS: i64 = 6;
+/// How much history makes a full voice beside a provider, in days.
+const MATURE_DAYS: f64 = 2.0;
 
-/// Learns from actual values in order and tells what may come.
+/// Learns from actual values and tells what may come.
 #[derive(Debug, Clone)]
 pub(super) struct Regression {
     grid: Grid,
     leads: Leads,
     pub(super) profile: Profile,
-    /// Deviations from the profile as of then, by slot modulo its length; NaN where unknown.
-    pub(super) deviations: Vec<f64>,
-    /// The newest slot known.
-    pub(super) last: i64,
-    /// Sums by lead, for as many leads as history reaches.
+    /// Deviations from the profile as of then.
+    pub(super) deviations: Ring,
+    /// Their means over a day.
+    pub(super) means: Ring,
+    /// Sums of one ridge regression after the other, for as many leads as history reaches.
     pub(super) sums: Vec<f64>,
-    /// Weights by lead.
+    /// Their coefficients.
     pub(super) weights: Vec<f64>,
     /// The lead whose turn it is to be solved.
     pub(super) turn: usize,
+    /// Harmonics of the day by slot of day.
+    harmonics: Vec<[f64; 4]>,
+    /// Deviations of the last day, while they are worked on.
+    day_before: Vec<f64>,
     fade: f64,
 }
 
 impl Regression {
+    /// Nothing known.
     pub(super) fn new(grid: Grid, leads: &Leads) -> Self {
-        let per_day = grid.per_day();
+        let harmonics = (0..grid.per_day()).map(|slot| {
+            let angle = slot as f64 / grid.per_day() as f64 * core::f64::consts::TAU;
+            [libm::cos(angle), libm::sin(angle), libm::cos(2.0 * angle), libm::sin(2.0 * angle)]
+        });
         Self {
             grid,
             leads: leads.clone(),
             profile: Profile::default(),
-            deviations: Vec::new(),
-            last: i64::MIN,
+            deviations: Ring::default(),
+            means: Ring::default(),
             sums: Vec::new(),
             weights: Vec::new(),
             turn: 0,
-            fade: libm::exp2(-1.0 / (HALF_LIFE_DAYS * per_day as f64)),
+            harmonics: harmonics.collect(),
+            day_before: Vec::new(),
+            fade: libm::exp2(-1.0 / (HALF_LIFE_DAYS * grid.per_day() as f64)),
         }
     }
 
-    pub(super) fn is_known(&self) -> bool {
-        self.profile.is_known()
+    /// The newest slot known.
+    pub(super) fn newest(&self) -> Option<i64> {
+        self.profile.is_known().then_some(self.deviations.end - 1)
     }
 
-    fn place(&self, index: i64) -> usize {
+    /// How far history makes a voice of its own: from 0 to 1.
+    pub(super) fn maturity(&self) -> f64 {
+        let values = if self.sums.is_empty() { 0.0 } else { self.sums[SUMS - 1] };
+        (values / (MATURE_DAYS * self.grid.per_day() as f64)).clamp(0.0, 1.0)
+    }
+
+    /// Whether the value of a slot would be news: neither known nor too old to matter.
+    pub(super) fn lacks(&self, index: i64) -> bool {
+        let newer = self.newest().is_none_or(|newest| index > newest);
+        newer || (self.deviations.covers(index) && self.deviations.at(index).is_nan())
+    }
+
+    /// Whether a slot lies before everything that is kept.
+    pub(super) fn is_past(&self, index: i64) -> bool {
+        self.newest().is_some_and(|newest| index <= newest && !self.deviations.covers(index))
+    }
+
+    /// Goes to another time with what was learned, but without what was last.
+    pub(super) fn move_to(&mut self, index: i64) {
         let kept = KEPT_DAYS * self.grid.per_day();
-        index.rem_euclid(kept) as usize
+        self.deviations.clear(kept, index);
+        self.means.clear(kept, index);
     }
 
-    fn deviation(&self, index: i64) -> f64 {
-        if index > self.last || self.last - index >= KEPT_DAYS * self.grid.per_day() {
-            return f64::NAN;
-        }
-        self.deviations[self.place(index)]
-    }
-
-    /// Whether the slot's value is known, or too old to matter.
-    pub(super) fn knows(&self, index: i64) -> bool {
-        self.is_known()
-            && index <= self.last
-            && (self.last - index >= KEPT_DAYS * self.grid.per_day() || !self.deviation(index).is_nan())
-    }
-
-    /// The actual value of a slot. True if it is the newest now.
-    pub(super) fn learn(&mut self, index: i64, value: f64) -> bool {
+    /// Takes the actual value of a slot; one that is not newer than the newest is remembered, but nothing
+    /// is fitted to it.
+    pub(super) fn learn(&mut self, index: i64, value: f64) {
         let of_day = self.grid.of_day(index);
-        if !self.is_known() {
-            let per_day = self.grid.per_day() as usize;
-            self.profile = Profile::with_slots(per_day);
-            self.deviations = vec![f64::NAN; per_day * KEPT_DAYS as usize];
-            self.last = index - 1;
-            self.profile.learn(of_day, value);
-            self.last = index;
-            let place = self.place(index);
-            self.deviations[place] = 0.0;
-            return true;
-        }
-        if self.knows(index) {
-            return false;
-        }
-        let deviation = value - self.profile.at(of_day);
-        let newest = index > self.last;
-        if newest {
-            let kept = self.deviations.len() as i64;
-            for missing in (self.last + 1).max(index - kept)..index {
-                let place = self.place(missing);
-                self.deviations[place] = f64::NAN;
-            }
-            self.last = index;
-            let place = self.place(index);
-            self.deviations[place] = deviation;
+        let known = self.newest();
+        let per_day = self.grid.per_day();
+        let deviation = if known.is_some() { value - self.profile.at(of_day) } else { 0.0 };
+        self.deviations.set(KEPT_DAYS * per_day, index, deviation);
+        if known.is_none_or(|newest| index > newest) {
+            let hour = self.grid.per_hour();
+            let mean = (0..24).map(|age| self.deviations.or_zero(index - age * hour)).sum::<f64>() / 24.0;
+            self.means.set(KEPT_DAYS * per_day, index, mean);
             self.fit(index, deviation);
-        } else {
-            let place = self.place(index);
-            self.deviations[place] = deviation;
         }
-        self.profile.learn(of_day, value);
-        newest
+        self.profile.learn(place_count(per_day), of_day, value);
+    }
+
+    /// What is usual in a slot.
+    pub(super) fn usual(&self, index: i64) -> f64 {
+        self.profile.at(self.grid.of_day(index))
+    }
+
+    /// Whether everything has the length it should have: asked of what was stored.
+    pub(super) fn is_whole(&self) -> bool {
+        let per_day = self.grid.per_day();
+        let known = self.sums.len() / SUMS;
+        let cells = self.profile.cells.len();
+        (cells == 0 || cells == 2 * place_count(per_day))
+            && (self.profile.seen <= 0.0 || cells > 0)
+            && self.deviations.is_whole(KEPT_DAYS * per_day)
+            && self.means.is_whole(KEPT_DAYS * per_day)
+            && known <= self.leads.len()
+            && self.sums.len() == known * SUMS
+            && self.weights.len() == known * FEATURES
+            && self.turn < self.leads.len()
     }
 
     fn fit(&mut self, index: i64, deviation: f64) {
         for knot in 0..self.leads.len() {
             let lead = self.leads.slots(knot);
             let origin = index - lead;
-            if self.deviation(origin).is_nan() {
+            if self.deviations.at(origin).is_nan() {
                 continue;
             }
-            if self.sums.len() == knot * SUMS {
-                self.sums.resize((knot + 1) * SUMS, 0.0);
-                let prior = self.prior(knot);
+            while self.sums.len() <= knot * SUMS {
+                let prior = self.prior(self.sums.len() / SUMS);
+                self.sums.resize(self.sums.len() + SUMS, 0.0);
                 self.weights.extend_from_slice(&prior);
             }
-            if self.sums.len() < (knot + 1) * SUMS {
-                break;
-            }
-            let mut features = self.common(origin);
-            self.particular(origin, lead, &mut features);
+            let mut features = [0.0; FEATURES];
+            features[..COMMON].copy_from_slice(&self.common(origin));
+            features[COMMON..].copy_from_slice(&self.particular(origin, lead));
             let sums = &mut self.sums[knot * SUMS..(knot + 1) * SUMS];
             ridge::learn(sums, &features, deviation, 1.0, self.fade);
         }
         let known = self.sums.len() / SUMS;
         for _ in 0..SOLVED_PER_VALUE.min(known) {
             let knot = self.turn % known;
-            let sums = &self.sums[knot * SUMS..(knot + 1) * SUMS];
             let strength = PRIOR_DAYS * self.grid.per_day() as f64;
+            let sums = &self.sums[knot * SUMS..(knot + 1) * SUMS];
             let solved = ridge::solve(sums, &self.prior(knot), &[strength; FEATURES]);
             self.weights[knot * FEATURES..(knot + 1) * FEATURES].copy_from_slice(&solved);
             self.turn = (knot + 1) % known;
@@ -147,73 +170,66 @@ impl Regression {
     }
 
     fn prior(&self, knot: usize) -> [f64; FEATURES] {
-        let mut prior = [0.0; FEATURES];
         let hours = self.leads.slots(knot) as f64 / self.grid.per_hour() as f64;
+        let mut prior = [0.0; FEATURES];
         prior[0] = libm::exp(-hours / PRIOR_FADING_HOURS);
         prior
     }
 
-    /// What does not depend on the lead.
-    fn common(&self, origin: i64) -> [f64; FEATURES] {
+    fn common(&self, origin: i64) -> [f64; COMMON] {
         let hour = self.grid.per_hour();
-        let known = |index: i64| {
-            let deviation = self.deviation(index);
-            if deviation.is_nan() { 0.0 } else { deviation }
-        };
-        let mean = |hours: i64| {
-            let mut sum = 0.0;
-            for h in 0..hours {
-                sum += known(origin - h * hour);
-            }
-            sum / hours as f64
-        };
-        let now = known(origin);
-        let mut features = [0.0; FEATURES];
-        features[0] = now;
-        features[1] = known(origin - hour);
-        features[2] = known(origin - 2 * hour);
-        features[3] = known(origin - 3 * hour);
-        features[4] = known(origin - 6 * hour);
-        features[5] = known(origin - 12 * hour);
-        features[6] = known(origin - 24 * hour);
-        features[7] = mean(24);
-        let angle = self.grid.of_day(origin) as f64 / self.grid.per_day() as f64 * core::f64::consts::TAU;
-        features[8] = now * libm::cos(angle);
-        features[9] = now * libm::sin(angle);
-        features[10] = 1.0;
+        let mut features = [0.0; COMMON];
+        for (feature, age) in features.iter_mut().zip(AGES) {
+            *feature = self.deviations.or_zero(origin - age * hour);
+        }
+        features[7] = self.means.or_zero(origin);
+        let newest = features[0];
+        for (feature, harmonic) in features[8..12].iter_mut().zip(self.harmonics[self.grid.of_day(origin)]) {
+            *feature = newest * harmonic;
+        }
+        features[12] = 1.0;
         features
     }
 
-    /// What does.
-    fn particular(&self, origin: i64, lead: i64, features: &mut [f64; FEATURES]) {
+    fn particular(&self, origin: i64, lead: i64) -> [f64; FEATURES - COMMON] {
         let day = self.grid.per_day();
         let target = origin + lead;
         let before = target - day * ((lead - 1) / day + 1);
-        let deviation = self.deviation(before);
-        features[11] = if deviation.is_nan() { 0.0 } else { deviation };
-        let weekday = (target.div_euclid(day) + 3).rem_euclid(7);
-        features[12] = if weekday >= 5 { 1.0 } else { 0.0 };
+        let weekend = self.grid.is_weekend(target);
+        [self.deviations.or_zero(before), if weekend { 1.0 } else { 0.0 }]
     }
 
-    /// Values of the slots after the newest known one, nearest first.
-    pub(super) fn tell(&self, count: usize, out: &mut Vec<f64>) {
-        let known = self.sums.len() / SUMS;
-        let mut features = self.common(self.last);
-        for lead in (out.len() as i64 + 1)..=count as i64 {
-            let usual = self.profile.at(self.grid.of_day(self.last + lead));
-            self.particular(self.last, lead, &mut features);
-            let Spot { knot, next, share } = self.leads.spot(lead);
-            let at = |knot: usize| -> f64 {
-                if knot < known {
-                    let weights = &self.weights[knot * FEATURES..(knot + 1) * FEATURES];
-                    weights.iter().zip(&features).map(|(weight, feature)| weight * feature).sum()
-                } else {
-                    self.prior(knot)[0] * features[0]
-                }
+    /// Appends what may come in the slots after the newest, until `out` holds `count`, nearest first.
+    pub(super) fn tell(&mut self, count: usize, out: &mut Vec<f64>) {
+        let Some(origin) = self.newest().filter(|_| out.len() < count) else { return };
+        let common = self.common(origin);
+        let mut voices = [[0.0; 1 + FEATURES - COMMON]; 32];
+        for (knot, voice) in voices.iter_mut().enumerate().take(self.leads.len()) {
+            let prior;
+            let weights = if let Some(weights) = self.weights.chunks_exact(FEATURES).nth(knot) {
+                weights
+            } else {
+                prior = self.prior(knot);
+                &prior
             };
-            let deviation = at(knot) * (1.0 - share) + if share > 0.0 { at(next) * share } else { 0.0 };
-            let beyond = self.leads.beyond(lead);
-            out.push(usual + deviation * beyond);
+            voice[0] = weights[..COMMON].iter().zip(&common).map(|(weight, feature)| weight * feature).sum();
+            voice[1..].copy_from_slice(&weights[COMMON..]);
+        }
+        let mut cursor = self.leads.cursor();
+        let farthest = self.leads.farthest();
+        let told = out.len();
+        self.deviations.last_into(origin, self.grid.per_day(), &mut self.day_before);
+        let days_before = self.day_before.iter().cycle().skip(told % self.day_before.len().max(1));
+        let slots = self.grid.days_from(origin + 1 + told as i64).zip(days_before);
+        for (lead, ((of_day, weekend), before)) in (told as i64 + 1..=count as i64).zip(slots) {
+            let usual = self.profile.at(of_day);
+            let weekend = if weekend { 1.0 } else { 0.0 };
+            let (knot, next, share) = cursor.at(lead);
+            let said = |voice: &[f64; 3]| voice[0] + voice[1] * before + voice[2] * weekend;
+            let deviation = said(&voices[knot]) * (1.0 - share) + said(&voices[next]) * share;
+            // Beyond what is learned, less and less is left of a deviation.
+            let left = if lead > farthest { farthest as f64 / lead as f64 } else { 1.0 };
+            out.push(usual + deviation * left);
         }
     }
 }

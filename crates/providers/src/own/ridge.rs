@@ -1,67 +1,128 @@
 //! Ridge regression, small and online: sums with forgetting, solved by Cholesky.
 
-/// Sums of one regression on `K` features: the lower triangle of x x', then x y, then the weight of all.
-/// They live in a slice of [`len`] floats, so that many share one allocation.
+/// Floats behind one regression: the lower triangle of `x x'`, then `x y`, then the weight of all samples.
+/// They live in a slice, so that many regressions share one allocation.
 pub(super) const fn len(features: usize) -> usize {
     features * (features + 1) / 2 + features + 1
 }
 
-/// Takes a sample, fading everything before it by `fade`.
-pub(super) fn learn<const K: usize>(sums: &mut [f64], features: &[f64; K], target: f64, weight: f64, fade: f64) {
+/// Takes a sample of some weight and fades everything before it.
+pub(super) fn learn<const K: usize>(
+    sums: &mut [f64],
+    features: &[f64; K],
+    target: f64,
+    weight: f64,
+    fade: f64,
+) {
+    let (triangle, rest) = sums.split_at_mut(K * (K + 1) / 2);
     let mut at = 0;
     for row in 0..K {
         let factor = weight * features[row];
-        for (sum, other) in sums[at..=at + row].iter_mut().zip(features) {
+        for (sum, other) in triangle[at..=at + row].iter_mut().zip(features) {
             *sum = fade * *sum + factor * other;
         }
         at += row + 1;
     }
-    for (sum, feature) in sums[at..at + K].iter_mut().zip(features) {
-        *sum = fade * *sum + weight * feature * target;
+    let factor = weight * target;
+    for (sum, feature) in rest[..K].iter_mut().zip(features) {
+        *sum = fade * *sum + factor * feature;
     }
-    sums[at + K] = fade * sums[at + K] + weight;
+    rest[K] = fade * rest[K] + weight;
 }
 
-/// The weights that fit best, each drawn to its prior as if by `strength` samples. Those that no sample
-/// tells about are their priors.
+/// The coefficients that fit best, each drawn to its prior as if by `strength` samples that say so. One
+/// that no sample tells about is its prior.
 pub(super) fn solve<const K: usize>(sums: &[f64], prior: &[f64; K], strength: &[f64; K]) -> [f64; K] {
-    let triangle = K * (K + 1) / 2;
-    let seen = sums[triangle + K];
+    let (triangle, rest) = sums.split_at(K * (K + 1) / 2);
+    let seen = rest[K];
     if seen <= 0.0 {
         return *prior;
     }
     let mut factor = [[0.0; K]; K];
-    let mut weights = [0.0; K];
+    let mut inverse = [0.0; K];
+    let mut solved = [0.0; K];
     let mut at = 0;
     for row in 0..K {
-        let own = sums[at + row];
-        // Its own scale, or where it has none one that fixes the weight to its prior.
+        let own = triangle[at + row];
+        // On the feature's own scale; where it has none, anything fixes it to its prior.
         let pull = if own > 0.0 { own * strength[row] / seen } else { 1.0 };
-        for column in 0..=row {
-            let mut sum = sums[at + column] + if column == row { pull } else { 0.0 };
+        for column in 0..row {
+            let mut sum = triangle[at + column];
             for inner in 0..column {
                 sum -= factor[row][inner] * factor[column][inner];
             }
-            if column == row {
-                // Rounding may take what is left of a nearly dependent feature below nothing.
-                factor[row][row] = sum.max(1e-9 * (own + pull)).sqrt();
-            } else {
-                factor[row][column] = sum / factor[column][column];
-            }
+            factor[row][column] = sum * inverse[column];
         }
-        let mut sum = sums[triangle + row] + pull * prior[row];
-        for inner in 0..row {
-            sum -= factor[row][inner] * weights[inner];
-        }
-        weights[row] = sum / factor[row][row];
+        let left = factor[row][..row].iter().fold(own + pull, |left, entry| left - entry * entry);
+        // Rounding may take what is left of a nearly dependent feature below nothing.
+        inverse[row] = 1.0 / left.max(1e-9 * (own + pull)).sqrt();
+        let known = rest[row] + pull * prior[row];
+        let sum = factor[row][..row].iter().zip(&solved).fold(known, |sum, (entry, solved)| sum - entry * solved);
+        solved[row] = sum * inverse[row];
         at += row + 1;
     }
     for row in (0..K).rev() {
-        let mut sum = weights[row];
+        let mut sum = solved[row];
         for below in row + 1..K {
-            sum -= factor[below][row] * weights[below];
+            sum -= factor[below][row] * solved[below];
         }
-        weights[row] = sum / factor[row][row];
+        solved[row] = sum * inverse[row];
     }
-    if weights.iter().all(|weight| weight.is_finite()) { weights } else { *prior }
+    if solved.iter().all(|value| value.is_finite()) { solved } else { *prior }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const K: usize = 3;
+
+    fn samples(count: u32) -> Vec<[f64; K]> {
+        (0..count).map(|i| [1.0, f64::from(i % 7), f64::from(i % 5) - 2.0]).collect()
+    }
+
+    #[test]
+    fn a_linear_law_is_found() {
+        let mut sums = [0.0; len(K)];
+        for x in samples(200) {
+            learn(&mut sums, &x, 3.0 - 0.5 * x[1] + 2.0 * x[2], 1.0, 0.999);
+        }
+        let solved = solve(&sums, &[0.0; K], &[1e-6; K]);
+        for (found, wanted) in solved.into_iter().zip([3.0, -0.5, 2.0]) {
+            assert!((found - wanted).abs() < 1e-5, "{solved:?}");
+        }
+    }
+
+    #[test]
+    fn without_evidence_there_is_the_prior() {
+        let prior = [0.8, 0.1, -0.3];
+        let mut sums = [0.0; len(K)];
+        assert_eq!(solve(&sums, &prior, &[5.0; K]), prior);
+        for _ in 0..9 {
+            learn(&mut sums, &[0.0; K], 1.0, 1.0, 0.9);
+        }
+        assert_eq!(solve(&sums, &prior, &[5.0; K]), prior);
+    }
+
+    #[test]
+    fn a_strong_prior_holds_one_coefficient_and_frees_the_rest() {
+        let mut sums = [0.0; len(K)];
+        for x in samples(200) {
+            learn(&mut sums, &x, 4.0 * x[1] + 2.0 * x[2], 1.0, 1.0);
+        }
+        let solved = solve(&sums, &[0.0, 1.0, 0.0], &[1e-6, 1e9, 1e-6]);
+        assert!((solved[1] - 1.0).abs() < 1e-3, "{solved:?}");
+        assert!((solved[2] - 2.0).abs() < 0.2, "{solved:?}");
+    }
+
+    #[test]
+    fn dependent_features_stay_finite() {
+        let mut sums = [0.0; len(K)];
+        for i in 0..500_u32 {
+            let x = f64::from(i % 11) * 1e4;
+            learn(&mut sums, &[x, x, x], 3.0 * x, 1.0, 0.99);
+        }
+        let solved = solve(&sums, &[0.0; K], &[1e-6; K]);
+        assert!((solved.iter().sum::<f64>() - 3.0).abs() < 1e-3, "{solved:?}");
+    }
 }

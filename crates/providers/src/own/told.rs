@@ -3,51 +3,52 @@
 use models::Forecast;
 
 use super::grid::Grid;
+use super::ring::Ring;
 
-/// Days ahead that are kept.
+/// Days ahead that are kept, as far as leads are learned.
 const AHEAD_DAYS: i64 = 4;
 /// Days behind that are kept: actual values may come late.
 const BEHIND_DAYS: i64 = 2;
 
-/// The newest word on each slot, by slot modulo the length; NaN where there is none.
+/// The newest word on each slot.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
-    pub(super) values: Vec<f64>,
-    /// The first slot beyond those that `values` is about.
-    pub(super) end: i64,
+    pub(super) values: Ring,
 }
 
 impl Told {
-    pub(super) fn len_for(grid: Grid) -> usize {
-        ((AHEAD_DAYS + BEHIND_DAYS) * grid.per_day()) as usize
-    }
-
-    /// Takes a vintage: what it says about slots that are not over.
+    /// Takes a vintage that came in slot `now`: what it says about slots that are not over.
     pub(super) fn learn(&mut self, grid: Grid, forecast: &Forecast, now: i64) {
-        let len = Self::len_for(grid) as i64;
+        let length = Self::length(grid);
         let end = now + AHEAD_DAYS * grid.per_day();
-        if self.values.is_empty() {
-            self.values = vec![f64::NAN; len as usize];
-            self.end = end;
+        if self.values.end > end + length {
+            // What is known lies in a future that was none.
+            self.values.clear(length, now);
         }
-        for index in self.end.max(end - len)..end {
-            self.values[index.rem_euclid(len) as usize] = f64::NAN;
-        }
-        self.end = self.end.max(end);
-        let low = now.max(self.end - len);
-        grid.resample(forecast, low, |index, grams| {
+        grid.resample(forecast, now, |index, grams| {
             if index < end {
-                self.values[index.rem_euclid(len) as usize] = grams;
+                self.values.set(length, index, grams);
             }
             index < end
         });
     }
 
+    /// Whether it has the length it should have: asked of what was stored.
+    pub(super) fn is_whole(&self, grid: Grid) -> bool {
+        self.values.is_whole(Self::length(grid))
+    }
+
+    fn length(grid: Grid) -> i64 {
+        (AHEAD_DAYS + BEHIND_DAYS) * grid.per_day()
+    }
+
+    /// Whether nothing was ever told.
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.values.is_empty()
+    }
+
+    /// The last word about a slot, or NaN.
     pub(super) fn at(&self, index: i64) -> f64 {
-        let len = self.values.len() as i64;
-        if index >= self.end || index < self.end - len {
-            return f64::NAN;
-        }
-        self.values[index.rem_euclid(len) as usize]
+        self.values.at(index)
     }
 }

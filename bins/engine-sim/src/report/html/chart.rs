@@ -154,8 +154,8 @@ impl Chart<'_> {
 
     fn drawing(&self, html: &mut String) {
         let width = path::width(self.axis);
-        let of = if self.whose.is_empty() { "" } else { " of " };
-        let label = escape(&format!("{}{of}{}, {}: {}", self.title, self.whose, self.unit, self.finding));
+        let whose = if self.whose.is_empty() { String::new() } else { format!("{}: ", self.whose) };
+        let label = escape(&format!("{whose}{}, {}: {}", self.title, self.unit, self.finding));
         let _ = write!(
             html,
             "<svg role=\"img\" aria-label=\"{label}\" viewBox=\"0 0 {width} {HEIGHT}\" \

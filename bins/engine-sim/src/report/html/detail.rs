@@ -172,7 +172,7 @@ fn error_of(story: &Story<'_>, points: &[Option<Point>]) -> String {
     let error = if requests > 0.0 { errors / requests } else { 0.0 };
     let target = story.page.target_error;
     let of_target = if target > 0.0 {
-        format!(", {} % of the target", number(100.0 * error / target, 1))
+        format!(", {}\u{a0}% of the target", number(100.0 * error / target, 1))
     } else {
         String::new()
     };
@@ -217,13 +217,13 @@ pub(super) fn budget(course: &Course<'_>, axis: &Axis, points: &[Option<Point>],
     ));
     let parts = course.samples().iter().filter_map(|sample| sample.budget.map(|budget| (sample, budget)));
     let parts = parts.filter(|(sample, _)| axis.point(sample.from.as_second()).is_some());
-    let (overdrawn, all) = parts.fold((0_u32, 0_u32), |(overdrawn, all), (_, (balance, _))| {
-        (overdrawn + u32::from(balance < -1e-9), all + 1)
+    let (below, all) = parts.fold((0_u32, 0_u32), |(below, all), (_, (balance, _))| {
+        (below + u32::from(balance < -1e-9), all + 1)
     });
-    let verdict = if overdrawn == 0 {
-        "never overdrawn".to_owned()
+    let verdict = if below == 0 {
+        "never below zero".to_owned()
     } else {
-        format!("overdrawn in {} of {} slots", number(f64::from(overdrawn), 0), number(f64::from(all), 0))
+        format!("below zero in {} of {} slots", number(f64::from(below), 0), number(f64::from(all), 0))
     };
     let finding = format!(
         "Lowest {} of its capacity, {} at the end; {verdict}.",

@@ -157,9 +157,9 @@ fn foot(page: &Page, html: &mut String) {
 const LEGEND: &str = "<dl class=\"words\">
 <div><dt>p100</dt><dd>everything served by the most precise flavour: what happens without an engine</dd></div>
 <div><dt>constant-mix</dt><dd>the cheapest mix that spends the target error, whatever the grid does: the honest baseline</dd></div>
-<div><dt>hindsight</dt><dd>the least that could have been emitted within the same error budget, had everything been known in advance</dd></div>
+<div><dt>hindsight</dt><dd>the least that could have been emitted within the same error budget, had everything been known in advance; in the table, hindsight (average) may spend it at any time, whatever the budget banks</dd></div>
 <div><dt>of possible</dt><dd>the part of hindsight\u{2019}s saving over the constant mix that a policy saved too</dd></div>
 <div><dt>mean error</dt><dd>1 \u{2212} precision, per request; what is saved by a policy that spends more than the target was never allowed</dd></div>
-<div><dt>error budget</dt><dd>allowed error that was not used yet, in requests \u{00d7} error; it may be spent when the grid is dirty</dd></div>
+<div><dt>error budget</dt><dd>allowed error that was not used yet, in requests \u{00d7} error; it may be spent when the grid is dirty; drawn from what was truly served, with the capacity of mean demand, while the engine\u{2019}s own follows the demand it expects</dd></div>
 </dl>
 ";

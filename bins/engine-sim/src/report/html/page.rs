@@ -11,8 +11,8 @@ pub(crate) struct Page {
     pub(crate) world: Vec<(String, String)>,
     /// Allowed mean error, in [0, 1).
     pub(crate) target_error: f64,
-    /// What [`Sample::emissions`](crate::recording::Sample::emissions) is in: `"g"`, or `"% of p100"` where
-    /// only its ratios mean something.
+    /// What [`Sample::emissions`](crate::recording::Sample::emissions) is in: `"g"`; with anything else only
+    /// its ratios are taken to mean something, and shown relative to p100.
     pub(crate) unit: String,
     /// One per policy, and one each for `p100`, `constant-mix` and `hindsight`. The first of a name counts.
     pub(crate) recordings: Vec<Recording>,

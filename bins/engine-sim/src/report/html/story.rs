@@ -104,7 +104,11 @@ impl<'a> Story<'a> {
     pub(super) fn error_in_words(&self, course: &Course<'_>) -> String {
         let (error, target) = (course.sums.error(), self.page.target_error);
         if target > 0.0 {
-            format!("{}, {} % of the target {target}", number(error, 4), number(100.0 * error / target, 1))
+            format!(
+                "{}, {}\u{a0}% of the target {target}",
+                number(error, 4),
+                number(100.0 * error / target, 1)
+            )
         } else {
             format!("{}, with a target of 0", number(error, 4))
         }
@@ -115,17 +119,24 @@ impl<'a> Story<'a> {
         let course = &self.courses[self.best()];
         let name = course.name();
         let mut figures = Vec::new();
-        let mut say = |figure: String, words: String| figures.push((figure, words, false));
-        if let Some(saving) =
-            self.saving_vs(Role::ConstantMix, course).filter(|_| course.role != Role::ConstantMix)
-        {
-            say(percent(saving), format!("saved by {name} against a constant mix"));
+        let against =
+            |reference: Role| self.saving_vs(reference, course).filter(|_| course.role != reference);
+        let mut say = |saving: f64, reference: &str, who: &str| {
+            figures.push(if saving < -NOTHING {
+                (percent(-saving), format!("more emitted{who} than by {reference}"), true)
+            } else {
+                (percent(saving.max(0.0)), format!("saved{who} against {reference}"), false)
+            });
+        };
+        if let Some(saving) = against(Role::ConstantMix) {
+            say(saving, "a constant mix", &format!(" by {name}"));
+        }
+        if let Some(saving) = against(Role::P100) {
+            say(saving, "the best flavour throughout", "");
         }
         if let Some(captured) = self.captured(course).filter(|_| course.role != Role::Hindsight) {
-            say(whole_percent(captured), "of what hindsight could have saved".to_owned());
-        }
-        if let Some(saving) = self.saving_vs(Role::P100, course).filter(|_| course.role != Role::P100) {
-            say(percent(saving), "saved against the best flavour throughout".to_owned());
+            let part = if captured < 0.0 { "none".to_owned() } else { whole_percent(captured) };
+            figures.push((part, "of what hindsight saves against a constant mix".to_owned(), captured < 0.0));
         }
         let words = format!("mean error; {} is allowed", self.page.target_error);
         figures.push((number(course.sums.error(), 4), words, !self.holds(course)));
@@ -141,8 +152,8 @@ impl<'a> Story<'a> {
         let name = course.name();
         match (mix, p100) {
             (Some(mix), Some(p100)) => sentences.push(format!(
-                "{name} emitted {} than a mix that spends the same error whatever the grid does, and {} than \
-                 serving everything with the best flavour.",
+                "{name} emitted {} than a constant mix that spends the target error whatever the grid does, \
+                 and {} than serving everything with the best flavour.",
                 less(mix),
                 less(p100)
             )),
@@ -158,9 +169,9 @@ impl<'a> Story<'a> {
         if let (Some(captured), Some(hindsight)) = (self.captured(course), hindsight) {
             let possible = self.saving_vs(Role::ConstantMix, hindsight).unwrap_or_default();
             sentences.push(format!(
-                "Knowing everything in advance {} was possible: it captured {} % of that.",
+                "Knowing everything in advance {} was possible: it captured {}.",
                 percent(possible),
-                number(100.0 * captured, 0)
+                part_of_that(captured)
             ));
         }
         let verdict = if self.holds(course) { "" } else { ": more than allowed" };
@@ -180,6 +191,11 @@ pub(super) fn less(saving: f64) -> String {
     } else {
         format!("{} less", percent(saving.max(0.0)))
     }
+}
+
+/// `71 % of that`, `none of that`.
+pub(super) fn part_of_that(captured: f64) -> String {
+    if captured < 0.0 { "none of that".to_owned() } else { format!("{} of that", whole_percent(captured)) }
 }
 
 /// What emissions are shown in.
@@ -208,6 +224,6 @@ impl Unit {
 
     /// `12.3 kg CO2eq`.
     pub(super) fn show(&self, emissions: f64) -> String {
-        format!("{} {}", significant(self.value(emissions)), self.name)
+        format!("{}\u{a0}{}", significant(self.value(emissions)), self.name)
     }
 }

@@ -6,8 +6,8 @@ use super::chart::{Chart, Layer};
 use super::course::{Point, points};
 use super::path;
 use super::scale::Scale;
-use super::story::{Course, Role, Story, Unit, less};
-use super::text::{list, percent, whole_percent};
+use super::story::{Course, Role, Story, Unit, less, part_of_that};
+use super::text::{list, percent};
 
 /// Both drawings, side by side where there is room.
 pub(super) fn write(story: &Story<'_>, course: &Course<'_>, own: &[Option<Point>], out: &mut String) {
@@ -94,12 +94,13 @@ fn difference(story: &Story<'_>, course: &Course<'_>, own: &[Option<Point>], out
     layers.push(Layer::line("policy", course.name(), drawn(&own_saved)));
     let total = own_saved.last().copied().unwrap_or_default();
     let saving = course.sums.saving(&mix.sums).unwrap_or_default();
-    let mut finding = format!("{} saved, {} than the constant mix", unit.show(total), less(saving));
+    let word = if total < 0.0 { "more emitted" } else { "saved" };
+    let mut finding = format!("{} {word}, {} than the constant mix", unit.show(total.abs()), less(saving));
     if let Some(hindsight) = hindsight {
         let possible = hindsight.sums.saving(&mix.sums).unwrap_or_default();
         let _ = write!(finding, "; hindsight {}", percent(possible));
         if let Some(captured) = story.captured(course) {
-            let _ = write!(finding, ", of which {} was captured", whole_percent(captured));
+            let _ = write!(finding, ", captured {}", part_of_that(captured));
         }
     }
     finding.push('.');

@@ -217,12 +217,22 @@ fn only_relative_emissions_are_not_called_grams() {
     assert!(html.contains("% of p100") && !html.contains("CO2eq saved") && !html.contains("kg CO2eq"));
 }
 
+#[test]
+fn what_was_not_saved_is_not_called_saved() {
+    let mut page = page(&["receding-horizon", "p100", "constant-mix", "hindsight"], 48 * 21);
+    page.recordings[0].samples.iter_mut().for_each(|sample| sample.emissions *= 1.05);
+    let html = render(&page);
+    let words = ["more emitted by receding-horizon than by a constant mix", "captured none of that"];
+    assert!(words.iter().all(|words| html.contains(words)));
+    assert!(!html.contains("saved by receding-horizon"));
+}
+
 /// A change of what the page says in words shows here.
 #[test]
 fn findings_in_words() {
     let html = render(&page(&POLICIES, 48 * 90));
-    let shown = html.find("id=\"panel-3\"").unwrap();
-    let end = html.find("id=\"panel-4\"").unwrap();
+    let shown = html.find("id=\"panel-1\"").unwrap();
+    let end = html.find("id=\"panel-2\"").unwrap();
     let mut words = Vec::new();
     let lead = html.split_once("<p class=\"lead\">").unwrap().1.split_once('<').unwrap().0;
     words.push(lead.to_owned());
@@ -234,4 +244,58 @@ fn findings_in_words() {
     words.extend(labels(&html[..before]));
     words.extend(labels(&html[shown..end]));
     insta::assert_snapshot!(words.join("\n\n"));
+}
+
+#[test]
+fn numbers_read_well() {
+    let shown: Vec<String> = [0.0, -0.000_001, -1234.5, 1_234_567.0, f64::NAN]
+        .into_iter()
+        .map(|value| super::text::number(value, 1))
+        .collect();
+    assert_eq!(shown, ["0.0", "0.0", "\u{2212}1,234.5", "1,234,567.0", "?"]);
+    assert_eq!(super::text::significant(0.012_345), "0.0123");
+    assert_eq!(super::text::significant(12_345.6), "12,346");
+    assert_eq!(super::text::decimals(0.05), 2);
+}
+
+#[test]
+fn scales_are_round_and_hold_everything() {
+    for values in
+        [vec![0.0, 0.3], vec![-0.7, 1.4], vec![87.0, 406.0], vec![5.0], vec![f64::NAN], vec![-1e-9, 2e7]]
+    {
+        let scale = super::scale::Scale::from_zero(values.clone());
+        let ticks = scale.ticks();
+        assert!((2..=8).contains(&ticks.len()), "{values:?}: {ticks:?}");
+        for value in values.into_iter().filter(|value| value.is_finite()) {
+            assert!((-1e-9..=1.0 + 1e-9).contains(&scale.part(value)), "{value} in {scale:?}");
+        }
+    }
+}
+
+#[test]
+fn points_are_slots_while_there_is_room() {
+    let axis = |half_hours| super::axis::Axis::over(&[recording("p100", half_hours)]).unwrap();
+    assert_eq!((axis(700).step, axis(700).count, axis(700).full), (1800, 700, true));
+    assert_eq!((axis(1008).step, axis(1008).count, axis(1008).full), (3600, 504, false));
+    assert_eq!((axis(17_520).step, axis(17_520).count), (86_400, 365));
+    assert_eq!((axis(175_200).step, axis(175_200).count), (7 * 86_400, 522));
+    for half_hours in [1, 30, 60, 336, 700, 1008, 4000, 17_520, 175_200] {
+        let ticks = axis(half_hours).ticks();
+        let always = ticks.iter().filter(|tick| tick.rank == super::axis::Rank::Major).count();
+        assert!(
+            always <= 6 && ticks.iter().all(|tick| (0.0..1.0).contains(&tick.at)),
+            "{half_hours}: {always}"
+        );
+    }
+}
+
+#[test]
+fn lines_break_where_nothing_is_known() {
+    let scale = super::scale::Scale { low: 0.0, high: 1.0, step: 0.5 };
+    let values = [Some(0.0), Some(1.0), None, Some(0.5), Some(0.5)];
+    assert_eq!(super::path::line(values, &scale), "M1 500l2-500M7 250h2");
+    assert_eq!(super::path::steps(values, &scale, true), "M0 500h2v-500h2V500H0zM6 250h2h2V500H6z");
+    assert_eq!(super::path::sums([0.5, 1.0], &scale), "M0 500l2-250 2-250");
+    let band = [Some((0.0, 1.0)), Some((0.2, 0.8)), None];
+    assert_eq!(super::path::band(&band, &scale), "M1 0l2 100v300l-2 100z");
 }

@@ -42,14 +42,14 @@ pub(super) fn number(value: f64, decimals: usize) -> String {
     text
 }
 
-/// A part of one in percent.
+/// A part of one in percent; sign and number stay on one line.
 pub(super) fn percent(part: f64) -> String {
-    format!("{} %", number(100.0 * part, 2))
+    format!("{}\u{a0}%", number(100.0 * part, 2))
 }
 
 /// A part of one in percent, without decimals.
 pub(super) fn whole_percent(part: f64) -> String {
-    format!("{} %", number(100.0 * part, 0))
+    format!("{}\u{a0}%", number(100.0 * part, 0))
 }
 
 /// As many decimals as `step` needs to be told from the next one.
