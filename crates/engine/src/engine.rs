@@ -12,125 +12,23 @@ use models::{
 use policies::{Menu, Registry};
 use serde_json::{Map, Value};
 
+use crate::answers::{Accepted, FeedbackReport, Tick, WantedForecast};
 use crate::board::{Board, Published, Publisher, View};
 use crate::cadence::Cadence;
 use crate::error::{ConfigureError, RequestError, UnknownSchedule};
 use crate::evaluate::{Scratch, dominated, inactive};
 use crate::forecasts::Forecasts;
+use crate::options::{EngineOptions, Spread};
 use crate::session::{Session, Setup};
 use crate::time::{earlier, later, seconds};
 
 /// Most evaluations of one [`Engine::tick`]: whoever shares the engine never waits for more.
 pub const MAX_EVALUATIONS_PER_TICK: usize = 256;
+/// Most carbon targets followed at once. Each costs a forecast, an own forecast where a policy plans, and
+/// upstream calls; a schedule that asks for one more follows the default target, and says so.
+pub const MAX_CARBON_TARGETS: usize = 2_048;
 /// A clock that went back further than this makes every schedule due at once.
 const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
-
-/// How instants of different schedules relate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Spread {
-    /// By a hash of the schedule's name, so that no instant is everybody's.
-    #[default]
-    ByName,
-    /// Not at all: what a simulation of one schedule wants.
-    None,
-}
-
-/// Says whether a provider has a carbon target.
-pub trait TargetCheck: Send + Sync {
-    /// Whether `target` can be asked for.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what would be right.
-    fn check(&self, target: &CarbonTarget) -> Result<(), String>;
-}
-
-/// Every target is understood.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AnyTarget;
-
-impl TargetCheck for AnyTarget {
-    fn check(&self, _: &CarbonTarget) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-/// What an engine is made with.
-#[derive(Clone)]
-pub struct EngineOptions {
-    /// The layer below every schedule's own configuration.
-    pub defaults: Overrides,
-    /// Root of every random stream.
-    pub seed: u64,
-    /// How instants of different schedules relate.
-    pub spread: Spread,
-    /// How long before a slot's end the next slot is decided for.
-    pub slot_lead: SignedDuration,
-    /// Longest interval between evaluations under a policy that looks ahead: how long the error budget's
-    /// guard has to hold without news.
-    pub max_planned_interval: SignedDuration,
-    /// Most schedules.
-    pub max_schedules: usize,
-    /// Which carbon targets exist. A schedule that asks for another follows the default one, and says so.
-    pub targets: Arc<dyn TargetCheck>,
-}
-
-impl Default for EngineOptions {
-    /// Built-in defaults, spread by name, a lead of 2 s, plans renewed each minute, 100 000 schedules, any target.
-    fn default() -> Self {
-        Self {
-            defaults: Overrides::default(),
-            seed: 0,
-            spread: Spread::default(),
-            slot_lead: SignedDuration::from_secs(2),
-            max_planned_interval: SignedDuration::from_secs(60),
-            max_schedules: 100_000,
-            targets: Arc::new(AnyTarget),
-        }
-    }
-}
-
-/// A configuration that is in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// Whether anything changed.
-    pub changed: bool,
-    /// What a user should know.
-    pub warnings: Vec<String>,
-    /// Counts configurations: a change adds one.
-    pub generation: u64,
-}
-
-/// What feedback did.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FeedbackReport {
-    /// Mean precision of this post; none where it counts no request.
-    pub realized_precision: Option<f64>,
-    /// Balance of the credit ledger, settled.
-    pub credit_balance: f64,
-    /// Velocity of the credit ledger.
-    pub credit_velocity: f64,
-    /// Requests of this post.
-    pub total_requests: u64,
-}
-
-/// What a tick did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tick {
-    /// Evaluations made.
-    pub evaluated: usize,
-    /// When to tick again; at once, where it is not later than the tick's own instant.
-    pub next_due: Option<Timestamp>,
-}
-
-/// What the schedules of one carbon target ask of its forecast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WantedForecast {
-    /// Shortest `carbonCacheTTL` among them.
-    pub ttl: SignedDuration,
-    /// Longest `carbonTimeout` among them.
-    pub timeout: SignedDuration,
-}
 
 /// The decision engine: told the time, the forecasts and what was served, it answers with schedules.
 ///
@@ -449,7 +347,13 @@ impl Engine {
             }
         }
         let mut target = config.carbon_target().clone();
-        if let Err(problem) = self.options.targets.check(&target) {
+        let room = self.by_target.len() < MAX_CARBON_TARGETS || self.by_target.contains_key(&target);
+        let checked = self.options.targets.check(&target).and_then(|()| {
+            room.then_some(()).ok_or_else(|| {
+                format!("carbonTarget `{target}` is one too many: {MAX_CARBON_TARGETS} are followed already")
+            })
+        });
+        if let Err(problem) = checked {
             let default = Config::resolve(defaults, &Overrides::default()).carbon_target().clone();
             warnings.push(format!("{problem}; following `{default}` instead").into());
             target = default;

@@ -42,6 +42,7 @@ impl Session {
     ) -> Option<Schedule> {
         self.end_interval(now);
         if self.menu.is_none() {
+            self.intervals.end(now);
             return None;
         }
         if self.manual.as_ref().is_some_and(|overriding| overriding.until <= now) {

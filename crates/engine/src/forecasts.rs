@@ -10,6 +10,8 @@ use models::schedule::UsedFor;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::own::{CarbonLearner, Estimate};
 
+use crate::time::earlier;
+
 /// How far ahead is estimated.
 pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(48);
 
@@ -21,7 +23,8 @@ pub(crate) struct Forecasts(BTreeMap<CarbonTarget, Known>);
 #[derive(Debug)]
 pub(crate) struct Known {
     told: Option<Told>,
-    learner: CarbonLearner,
+    /// The own forecast; made when a policy that looks ahead first asks.
+    learner: Option<Box<CarbonLearner>>,
     /// Whether somebody tells actual values. Until then the provider's word for a slot stands for it.
     has_actuals: bool,
     estimates: Vec<Estimate>,
@@ -50,7 +53,9 @@ impl Forecasts {
             told.forecast = forecast;
             return false;
         }
-        known.learner.observe_vintage(&forecast, now);
+        if let Some(learner) = &mut known.learner {
+            learner.observe_vintage(&forecast, now);
+        }
         known.estimated_until = None;
         let texts = SlotTexts::new(&forecast);
         known.told = Some(Told { forecast, texts, published: None });
@@ -61,7 +66,9 @@ impl Forecasts {
     pub(crate) fn observe_actual(&mut self, target: &CarbonTarget, slot: &Slot) {
         let known = self.0.entry(target.clone()).or_default();
         known.has_actuals = true;
-        known.learner.observe_actual(slot);
+        if let Some(learner) = &mut known.learner {
+            learner.observe_actual(slot);
+        }
         known.estimated_until = None;
     }
 
@@ -106,7 +113,8 @@ impl Known {
         if self.estimated_until.is_none_or(|until| now >= until) || !current {
             self.take_over(now);
             let provider = self.told.as_ref().map(|told| &*told.forecast);
-            self.learner.blend(provider, now, HORIZON, &mut self.estimates);
+            let learner = self.learner.get_or_insert_default();
+            learner.blend(provider, now, HORIZON, &mut self.estimates);
             self.estimated_until = self.estimates.first().map(|first| first.to);
             self.used_for = used_for(&self.estimates, self.told.as_ref().map(|told| &told.forecast.source));
         }
@@ -115,10 +123,15 @@ impl Known {
 
     /// Where nobody tells actual values, learns from what the newest forecast said of the slots that ended.
     fn take_over(&mut self, now: Timestamp) {
-        let Some(told) = self.told.as_ref().filter(|_| !self.has_actuals) else { return };
-        let ended = told.forecast.slots().iter().take_while(|slot| slot.to <= now);
-        for slot in ended.filter(|slot| slot.from >= told.forecast.retrieved_at - LATE) {
-            self.learner.observe_actual(slot);
+        let (Some(told), Some(learner)) = (&self.told, &mut self.learner) else { return };
+        if self.has_actuals {
+            return;
+        }
+        let received = earlier(told.forecast.retrieved_at, LATE);
+        for slot in told.forecast.slots().iter().take_while(|slot| slot.to <= now) {
+            if slot.from >= received {
+                learner.observe_actual(slot);
+            }
         }
     }
 }
@@ -127,7 +140,7 @@ impl Default for Known {
     fn default() -> Self {
         Self {
             told: None,
-            learner: CarbonLearner::default(),
+            learner: None,
             has_actuals: false,
             estimates: Vec::new(),
             used_for: Arc::from([]),

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use ledger::PostingId;
 use models::Timestamp;
 
-use crate::time::part;
+use crate::time::{later, part};
 
 /// As many intervals as the ledger keeps open can still be settled.
 const KEPT: usize = 32;
@@ -23,6 +23,8 @@ pub(crate) struct Intervals {
     recent: VecDeque<Interval>,
     /// Whether an older interval has been forgotten.
     forgotten: bool,
+    /// When the newest interval ended without another one beginning: nothing could be evaluated.
+    ended: Option<Timestamp>,
 }
 
 /// From one evaluation to the next.
@@ -71,6 +73,7 @@ impl Served {
 impl Intervals {
     /// Begins an interval that was posted as `posting` and is `planned` to last so long.
     pub(crate) fn begin(&mut self, start: Timestamp, planned: SignedDuration, posting: PostingId) {
+        self.ended = None;
         if self.recent.len() == KEPT {
             self.recent.pop_front();
             self.forgotten = true;
@@ -80,8 +83,13 @@ impl Intervals {
 
     /// The running interval: its posting, and the part of its planned length that has passed at `now`.
     pub(crate) fn running(&self, now: Timestamp) -> Option<(PostingId, f64)> {
-        let running = self.recent.back()?;
+        let running = self.recent.back().filter(|_| self.ended.is_none())?;
         Some((running.posting, part(now.duration_since(running.start), running.planned)))
+    }
+
+    /// The running interval ends at `now`, and none begins.
+    pub(crate) fn end(&mut self, now: Timestamp) {
+        self.ended.get_or_insert(now);
     }
 
     /// Requests per second in the newest interval that was reported on and is over; 0 before there is one.
@@ -91,15 +99,29 @@ impl Intervals {
             let seconds = next.start.duration_since(interval.start).as_secs_f64();
             if seconds > 0.0 { interval.served.requests as f64 / seconds } else { 0.0 }
         });
-        rates.last().unwrap_or(0.0)
+        rates.fold(0.0, |_, rate| rate)
     }
 
-    /// Counts `served` in the interval that contains `middle`. Answers that interval's posting and its
-    /// mean error so far (none where nobody was served), or nothing where the interval is forgotten.
-    pub(crate) fn count(&mut self, middle: Timestamp, served: Served) -> Option<(PostingId, Option<f64>)> {
+    /// Counts `served` in the interval that contains the middle of `[from, to)`. Answers that interval's
+    /// posting and its mean error so far (none where nobody was served), or nothing where no interval that
+    /// is remembered contains it.
+    pub(crate) fn count(
+        &mut self,
+        (from, to): (Timestamp, Timestamp),
+        served: Served,
+    ) -> Option<(PostingId, Option<f64>)> {
+        let middle = later(from, to.duration_since(from) / 2);
         let begun = self.recent.partition_point(|interval| interval.start <= middle);
-        // Before the first interval of its life a schedule had none: that traffic is the first one's.
-        let index = if begun == 0 && !self.forgotten { 0 } else { begun.checked_sub(1)? };
+        let index = match begun.checked_sub(1) {
+            Some(index) => index,
+            // Before the first interval of its life a schedule had none: a window that reaches into it is
+            // about it.
+            None if !self.forgotten && self.recent.front().is_some_and(|first| first.start < to) => 0,
+            None => return None,
+        };
+        if index + 1 == self.recent.len() && self.ended.is_some_and(|ended| ended <= middle) {
+            return None;
+        }
         let interval = self.recent.get_mut(index)?;
         interval.served.merge(served);
         Some((interval.posting, interval.served.mean_error()))
@@ -109,7 +131,7 @@ impl Intervals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{later, seconds};
+    use crate::time::seconds;
     use ledger::{Bounds, CreditLedger};
 
     fn start() -> Timestamp {
@@ -129,6 +151,11 @@ mod tests {
         (intervals, ids)
     }
 
+    /// A window of two seconds around an instant.
+    fn around(second: f64) -> (Timestamp, Timestamp) {
+        (later(start(), seconds(second - 1.0)), later(start(), seconds(second + 1.0)))
+    }
+
     fn served(requests: u64, error: f64) -> Served {
         let mut served = Served::default();
         served.add(requests, error);
@@ -138,12 +165,12 @@ mod tests {
     #[test]
     fn a_window_belongs_to_the_interval_of_its_middle() {
         let (mut intervals, ids) = intervals(3);
-        let at = |second| later(start(), seconds(second));
-        assert_eq!(intervals.count(at(59.0), served(10, 0.3)).unwrap().0, ids[0]);
-        assert_eq!(intervals.count(at(60.0), served(10, 0.3)).unwrap().0, ids[1]);
-        assert_eq!(intervals.count(at(900.0), served(10, 0.3)).unwrap().0, ids[2]);
-        assert_eq!(intervals.count(at(-20.0), served(10, 0.3)).unwrap().0, ids[0]);
-        assert_eq!(intervals.count(at(0.0), served(0, 0.0)).unwrap().1, Some(0.3));
+        assert_eq!(intervals.count(around(59.0), served(10, 0.3)).unwrap().0, ids[0]);
+        assert_eq!(intervals.count(around(60.0), served(10, 0.3)).unwrap().0, ids[1]);
+        assert_eq!(intervals.count(around(900.0), served(10, 0.3)).unwrap().0, ids[2]);
+        assert_eq!(intervals.count(around(-0.5), served(10, 0.3)).unwrap().0, ids[0]);
+        assert_eq!(intervals.count(around(0.0), served(0, 0.0)).unwrap().1, Some(0.3));
+        assert_eq!(intervals.count(around(-20.0), served(10, 0.3)), None, "long before it existed");
     }
 
     #[test]
@@ -151,7 +178,7 @@ mod tests {
         let posts = [served(3, 0.15), served(1_000_003, 0.3), served(7, 0.0), served(11, 1.0 / 3.0)];
         let count = |order: &[usize]| {
             let (mut intervals, _) = intervals(1);
-            order.iter().fold(None, |_, index| intervals.count(start(), posts[*index]))
+            order.iter().fold(None, |_, index| intervals.count(around(0.0), posts[*index]))
         };
         assert_eq!(count(&[0, 1, 2, 3]), count(&[3, 1, 0, 2]));
     }
@@ -159,8 +186,17 @@ mod tests {
     #[test]
     fn forgotten_intervals_count_no_more() {
         let (mut intervals, ids) = intervals(40);
-        assert_eq!(intervals.count(start(), served(1, 0.1)), None);
-        let oldest = later(start(), seconds(8.0 * 60.0));
-        assert_eq!(intervals.count(oldest, served(1, 0.1)).unwrap().0, ids[8]);
+        assert_eq!(intervals.count(around(0.0), served(1, 0.1)), None);
+        assert_eq!(intervals.count(around(8.0 * 60.0), served(1, 0.1)).unwrap().0, ids[8]);
+    }
+
+    #[test]
+    fn an_interval_that_ended_neither_runs_nor_counts() {
+        let (mut intervals, ids) = intervals(1);
+        assert_eq!(intervals.running(around(30.0).0).unwrap().0, ids[0]);
+        intervals.end(around(30.0).0);
+        assert_eq!(intervals.running(around(60.0).0), None);
+        assert_eq!(intervals.count(around(20.0), served(1, 0.1)).unwrap().0, ids[0]);
+        assert_eq!(intervals.count(around(40.0), served(1, 0.1)), None);
     }
 }

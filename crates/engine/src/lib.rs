@@ -31,6 +31,7 @@
 //! What this crate does not do: it reads no clock, opens no socket, starts no thread and sleeps never.
 //! Refreshing forecasts is the provider side's job (`providers`); speaking HTTP is the server's.
 
+mod answers;
 mod board;
 mod cadence;
 mod engine;
@@ -39,13 +40,13 @@ mod evaluate;
 mod forecasts;
 mod horizon;
 mod intervals;
+mod options;
 mod retired;
 mod session;
 mod time;
 
+pub use answers::{Accepted, FeedbackReport, Tick, WantedForecast};
 pub use board::{Board, Published, Publisher, Totals, View};
-pub use engine::{
-    Accepted, AnyTarget, Engine, EngineOptions, FeedbackReport, MAX_EVALUATIONS_PER_TICK, Spread,
-    TargetCheck, Tick, WantedForecast,
-};
+pub use engine::{Engine, MAX_CARBON_TARGETS, MAX_EVALUATIONS_PER_TICK};
 pub use error::{ConfigureError, RequestError, UnknownSchedule};
+pub use options::{AnyTarget, EngineOptions, Spread, TargetCheck};

@@ -192,8 +192,8 @@ impl Session {
             }
         }
         problems.or(())?;
-        let middle = earlier(end, seconds(feedback.window_seconds / 2.0));
-        let counted = self.intervals.count(middle, served);
+        let window = (earlier(end, seconds(feedback.window_seconds)), end);
+        let counted = self.intervals.count(window, served);
         if let Some((posting, Some(error))) = counted {
             // Too late for the ledger is not an error of whoever reports: the budget below has it.
             let _ = self.ledger.settle(posting, error);

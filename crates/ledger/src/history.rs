@@ -109,6 +109,12 @@ impl History {
         Ok(new.delta() - old.delta())
     }
 
+    /// What the posting `id` earns, if it is the newest one.
+    pub(crate) fn newest(&self, id: PostingId) -> Option<f64> {
+        let index = self.index_of(id).ok()?;
+        (index + 1 == self.open.len()).then(|| self.open[index].delta())
+    }
+
     /// Mean delta of the postings in `(now - window, now]`; 0 where there is none.
     pub(crate) fn mean(&self, now: Timestamp, window: SignedDuration) -> f64 {
         self.total_at(now, window).mean()

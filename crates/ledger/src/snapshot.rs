@@ -15,6 +15,9 @@ pub struct CreditSnapshot {
     pub(crate) window: SignedDuration,
     #[serde(with = "exact")]
     pub(crate) balance: f64,
+    /// The balance before the newest posting.
+    #[serde(with = "exact")]
+    pub(crate) before: f64,
     pub(crate) history: History,
 }
 

@@ -313,7 +313,7 @@ fn a_snapshot_is_stored_as_text_that_loses_nothing() {
     assert_eq!(
         stored,
         concat!(
-            r#"{"bounds":{"min":"-0.5","max":"0.5"},"window":"PT5M","balance":"-0.19999999999999998","#,
+            r#"{"bounds":{"min":"-0.5","max":"0.5"},"window":"PT5M","balance":"-0.19999999999999998","before":"0","#,
             r#""history":{"buckets":[],"exact":[],"#,
             r#""open":[{"at":"1970-01-01T00:00:00Z","target_error":"0.1","error":"0.3","fraction":"1"}],"#,
             r#""expired":0,"next_id":1,"latest":"1970-01-01T00:00:00Z"}}"#
@@ -369,3 +369,21 @@ fn an_edited_snapshot_is_refused_and_never_panics() {
 
 const HISTORY: &str =
     "the stored postings are not those of a ledger: expected them in order of time, each figure in [0, 1]";
+
+#[test]
+fn cuts_at_a_bound_hand_back_nothing_that_was_never_taken() {
+    // A posting of -0.55 meets a lower bound 0.01 away; cut to nothing, it leaves the balance where it was.
+    let mut ledger = CreditLedger::new(Bounds::new(-0.01, 0.5).unwrap(), SignedDuration::from_secs(300));
+    for minute in 0..40 {
+        let posting = ledger.post(at(minute * 60), 0.05, 0.6);
+        assert_eq!(ledger.balance(), -0.01);
+        ledger.scale(posting, 0.0).unwrap();
+        assert!(ledger.balance() <= 0.0, "{}", ledger.balance());
+    }
+    // What an older posting is settled to moves what a later cut starts from.
+    let old = ledger.post(at(3000), 0.05, 0.0);
+    let new = ledger.post(at(3060), 0.05, 0.0);
+    ledger.settle(old, 0.02).unwrap();
+    ledger.scale(new, 0.0).unwrap();
+    close(ledger.balance(), 0.03);
+}

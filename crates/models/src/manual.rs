@@ -25,17 +25,26 @@ pub struct Manual {
     pub ttl_seconds: Option<f64>,
     /// Why, in the words of whoever sets it.
     pub reason: Option<Arc<str>>,
+    /// Keys of the body that had no part in this; `flavours/0/precision` is one inside a list.
+    pub ignored: Vec<String>,
 }
 
 impl Manual {
-    /// The body of an override: `flavourWeights`, or one of the schedule's other weight lists.
+    /// The body of an override: `flavourWeights`, or one of the schedule's other weight lists; the first of
+    /// them that stands is read. A whole schedule may be posted back: [`ignored`](Self::ignored) names the rest.
     ///
     /// # Errors
     ///
     /// [`Problems`] with every bad field at once; nothing is to be applied then.
     pub fn from_json(body: &Map<String, Value>) -> Result<Self, Problems> {
         let mut problems = Problems::new();
-        let mut manual = Self { weights: Vec::new(), pointers: Vec::new(), ttl_seconds: None, reason: None };
+        let mut manual = Self {
+            weights: Vec::new(),
+            pointers: Vec::new(),
+            ttl_seconds: None,
+            reason: None,
+            ignored: Vec::new(),
+        };
         let stands = |key: &str| body.get(key).filter(|value| !value.is_null());
         let mut read = "flavourWeights";
         if let Some((key, value)) =
@@ -69,6 +78,9 @@ impl Manual {
             let reason = problems.note("/reason", json::text(value, "reason", MAX_REASON));
             manual.reason = reason.map(Into::into);
         }
+        let used = [read, "validFor", "ttlSeconds", "reason"];
+        let rest = json::present(body).filter(|(key, _)| !used.contains(&key.as_str()));
+        manual.ignored.extend(rest.map(|(key, _)| json::ignored_name("", key)));
         problems.or(manual)
     }
 
@@ -146,6 +158,8 @@ impl Manual {
                 problems.push(name_at, format_args!("`{name}` stands twice: expected each flavour once"));
                 continue;
             }
+            let rest = json::present(item).filter(|(key, _)| ![name_key, "weight"].contains(&key.as_str()));
+            self.ignored.extend(rest.map(|(key, _)| json::ignored_name(&at, key)));
             let weight = item.get("weight").unwrap_or(&Value::Null);
             self.weight(name, weight, pointer(&at, "weight"), problems);
         }

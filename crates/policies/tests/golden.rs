@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 const TOLERANCE: f64 = 1e-9;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the vectors are a file")]
 fn golden_decisions_of_the_origin() {
     let file = golden_file();
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -42,6 +43,7 @@ fn golden_decisions_of_the_origin() {
 
 /// Every way a case can be wrong has to be seen, or the test above proves nothing.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the vectors are a file")]
 fn golden_harness_notices_every_difference() {
     let text = std::fs::read_to_string(own_file()).unwrap();
     let cases = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

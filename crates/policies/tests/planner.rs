@@ -9,6 +9,7 @@ use policies::planner::{Account, Bid, Load, Planner, Segments, hindsight, hindsi
 use policies::{Ahead, Bound, Decision, Horizon, Hull, Policy, Reason, RecedingHorizon, Situation};
 use proptest::prelude::*;
 
+#[expect(clippy::unwrap_used, reason = "a test stops where its points span no hull")]
 fn segments(points: &[(f64, f64)]) -> Segments {
     Segments::new(&Hull::new(points.iter().copied()).unwrap())
 }

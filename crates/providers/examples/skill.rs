@@ -1,9 +1,18 @@
-//! How good the own forecasts are, on recorded grids and recorded demand.
+//! How good the own forecasts are: replays recorded grids, forecast vintages and demand, and prints mean
+//! absolute errors by lead.
 //!
-//! `TRACES_DIR=.. cargo run --release -p providers --example skill [carbon|vintages|biased|demand]`
+//! `TRACES_DIR=.. cargo run --release -p providers --example skill -- [WHAT [percent|relative]]`
+//!
+//! WHAT is `carbon` (own forecast alone, ten grids), `vintages` (13 regions with the vintages of their
+//! forecast), `biased` (the same vintages 20 % too high), `dead` (the same, silent from October on),
+//! `demand`, or `all`. Errors are in per cent of what was (`percent`) or of the trace's mean (`relative`).
+//! Nothing is told to a learner before it was known.
+
+#![expect(clippy::disallowed_methods, reason = "an example is a world of its own")]
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write};
+use std::error::Error;
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,10 +22,22 @@ use models::{CarbonIntensity, Forecast, Slot, Timestamp};
 use providers::own::{CarbonLearner, DemandLearner};
 use providers::trace::{CarbonTrace, DemandTrace, Factors, Vintages};
 
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
 /// Upper ends of the buckets of lead, in hours.
 const BUCKETS: [f64; 6] = [1.0, 3.0, 6.0, 12.0, 24.0, 48.0];
-const GRIDS: [&str; 10] = [
+const HORIZON: SignedDuration = SignedDuration::from_hours(48);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// Measured from here on: January, or where a trace begins earlier all of it, is there to learn from.
+const SINCE: &str = "2023-02-01T00:00:00Z";
+/// The same for the vintages, which begin with July.
+const VINTAGES_SINCE: &str = "2021-07-08T00:00:00Z";
+/// When a dead provider dies.
+const DIES: &str = "2021-10-01T00:00:00Z";
+
+const GRIDS: [&str; 11] = [
     "gb_electricitymaps_2021-2023_60min",
+    "gb_neso_api_2023_30min",
     "de-lu_electricitymaps_2021-2023_60min",
     "us-cal-ciso_electricitymaps_2021-2023_60min",
     "fr_electricitymaps_2023_60min",
@@ -27,10 +48,8 @@ const GRIDS: [&str; 10] = [
     "us-ny-nyis_electricitymaps_2022-2023_60min",
     "us-mida-pjm_electricitymaps_2022-2023_60min",
 ];
-const REGIONS: [&str; 13] = [
-    "aus_qld", "bpat", "ciso", "de", "erco", "es", "fpl", "isne", "nl", "nyiso", "pjm", "pl", "se",
-];
-
+const REGIONS: [&str; 13] =
+    ["aus_qld", "bpat", "ciso", "de", "erco", "es", "fpl", "isne", "nl", "nyiso", "pjm", "pl", "se"];
 const DEMANDS: [&str; 11] = [
     "nyc_taxi_2014_30min",
     "wikipedia_apac_2022_60min",
@@ -45,232 +64,260 @@ const DEMANDS: [&str; 11] = [
     "servegen_m-small_10min",
 ];
 
-/// Mean absolute errors in per cent of what was, by method and lead.
-#[derive(Default)]
+/// What an error is a share of.
+#[derive(Clone, Copy)]
+enum Measure {
+    Percent,
+    Relative,
+}
+
+/// Mean absolute errors by method and lead.
 struct Table {
-    sums: BTreeMap<&'static str, [(f64, f64); BUCKETS.len()]>,
+    measure: Measure,
+    /// Mean of what was, for [`Measure::Relative`].
+    mean: f64,
+    cells: BTreeMap<&'static str, [(f64, f64); BUCKETS.len()]>,
 }
 
 impl Table {
+    fn new(measure: Measure, mean: f64) -> Self {
+        Self { measure, mean, cells: BTreeMap::new() }
+    }
+
     fn add(&mut self, method: &'static str, lead_hours: f64, forecast: f64, actual: f64) {
         let Some(bucket) = BUCKETS.iter().position(|end| lead_hours < *end) else { return };
-        let (sum, count) = &mut self.sums.entry(method).or_default()[bucket];
-        *sum += if std::env::args().nth(2).is_some() { (forecast - actual).abs() / 3.0 } else { 100.0 * (forecast - actual).abs() / actual.max(1.0) };
+        let whole = match self.measure {
+            Measure::Percent => actual.max(1.0),
+            Measure::Relative => self.mean,
+        };
+        self.put(method, bucket, 100.0 * (forecast - actual).abs() / whole);
+    }
+
+    fn put(&mut self, method: &'static str, bucket: usize, error: f64) {
+        let (sum, count) = &mut self.cells.entry(method).or_default()[bucket];
+        *sum += error;
         *count += 1.0;
     }
 
-    fn print(&self, name: &str, out: &mut impl Write) {
-        for (method, buckets) in &self.sums {
-            let _ = write!(out, "{name:<28} {method:<14}");
-            for (sum, count) in buckets {
-                let _ = write!(out, " {:>6.2}", sum / count);
-            }
-            let _ = writeln!(out);
-        }
-    }
-
+    /// Adds the means of another table.
     fn merge(&mut self, other: &Self) {
-        for (method, buckets) in &other.sums {
-            let mine = self.sums.entry(method).or_default();
-            for (mine, (sum, count)) in mine.iter_mut().zip(buckets) {
-                mine.0 += sum / count;
-                mine.1 += 1.0;
+        for (method, buckets) in &other.cells {
+            for (bucket, (sum, count)) in buckets.iter().enumerate() {
+                self.put(method, bucket, sum / count);
             }
         }
     }
-}
 
-fn read(path: &Path) -> Vec<u8> {
-    let mut gz = path.as_os_str().to_owned();
-    gz.push(".gz");
-    let mut bytes = Vec::new();
-    match std::fs::read(path) {
-        Ok(plain) => plain,
-        Err(_) => {
-            let packed = std::fs::read(&gz).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).expect("gzip");
-            bytes
+    fn print(&self, name: &str, out: &mut impl Write) -> io::Result<()> {
+        for (method, buckets) in &self.cells {
+            write!(out, "{name:<44} {method:<9}")?;
+            for (sum, count) in buckets {
+                write!(out, " {:>6.2}", sum / count)?;
+            }
+            writeln!(out)?;
         }
+        Ok(())
     }
 }
 
-fn carbon_trace(dir: &Path, name: &str) -> Vec<Slot> {
-    let bytes = read(&dir.join("carbon").join(format!("{name}.csv")));
-    let trace = CarbonTrace::read(name, &bytes, Factors::Lifecycle).expect("a trace");
-    trace.slots().iter().map(|slot| Slot::new(slot.from, slot.to, slot.actual)).collect()
+fn main() -> Fallible<()> {
+    let dir = std::env::var_os("TRACES_DIR").ok_or("TRACES_DIR is not set: expected the folder of traces")?;
+    let dir = PathBuf::from(dir);
+    let wanted = std::env::args().nth(1).unwrap_or_else(|| "all".into());
+    let wants = |what: &str| wanted == what || wanted == "all";
+    let measure = match std::env::args().nth(2).as_deref() {
+        Some("relative") => Measure::Relative,
+        _ => Measure::Percent,
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{:<54}   0-1h   1-3h   3-6h  6-12h 12-24h 24-48h", "mean absolute error in % by lead")?;
+    if wants("carbon") {
+        each(&GRIDS, &mut out, |name| own_only(&carbon(&dir, name)?, measure))?;
+    }
+    for (kind, bias, until) in [
+        ("vintages", 1.0, Timestamp::MAX),
+        ("biased", 1.2, Timestamp::MAX),
+        ("dead", 1.0, DIES.parse::<Timestamp>()?),
+    ] {
+        if wants(kind) {
+            each(&REGIONS, &mut out, |region| {
+                let slots = carbon(&dir, &format!("{region}_carboncast_2021H2_60min"))?;
+                let name = format!("{region}_carboncast_96h_2021H2");
+                let vintages = Vintages::read(&name, &read(&dir.join("forecasts"), &name)?)?;
+                let issues = vintages.issues().iter().filter(|issue| issue.retrieved_at < until);
+                let issues = issues.map(|issue| scaled(issue, bias)).collect::<Fallible<Vec<_>>>()?;
+                with_provider(&slots, &issues, until, measure)
+            })?;
+        }
+    }
+    if wants("demand") {
+        each(&DEMANDS, &mut out, |name| {
+            Ok(demand(&DemandTrace::read(name, &read(&dir.join("demand"), name)?)?))
+        })?;
+    }
+    Ok(())
+}
+
+/// Prints a table for each name, and their mean.
+fn each(names: &[&str], out: &mut impl Write, table: impl Fn(&str) -> Fallible<Table>) -> Fallible<()> {
+    let mut all = Table::new(Measure::Percent, 1.0);
+    for name in names {
+        let table = table(name)?;
+        table.print(name, out)?;
+        all.merge(&table);
+    }
+    all.print("mean of all", out)?;
+    Ok(())
+}
+
+fn read(dir: &Path, name: &str) -> Fallible<Vec<u8>> {
+    let plain = dir.join(format!("{name}.csv"));
+    if plain.exists() {
+        return Ok(std::fs::read(plain)?);
+    }
+    let packed = dir.join(format!("{name}.csv.gz"));
+    let file = std::fs::File::open(&packed).map_err(|error| format!("{}: {error}", packed.display()))?;
+    let mut bytes = Vec::new();
+    GzDecoder::new(file).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn carbon(dir: &Path, name: &str) -> Fallible<Vec<Slot>> {
+    let trace = CarbonTrace::read(name, &read(&dir.join("carbon"), name)?, Factors::Lifecycle)?;
+    Ok(trace.slots().iter().map(|slot| Slot::new(slot.from, slot.to, slot.actual)).collect())
 }
 
 fn hours(from: Timestamp, to: Timestamp) -> f64 {
-    to.duration_since(from).as_secs_f64() / 3600.0
+    to.duration_since(from).as_secs_f64() / 3_600.0
 }
 
-fn own_only(slots: &[Slot], since: Timestamp) -> Table {
-    let mut table = Table::default();
+fn truth(slots: &[Slot]) -> (BTreeMap<Timestamp, f64>, f64) {
     let truth: BTreeMap<Timestamp, f64> = slots.iter().map(|s| (s.from, s.forecast.get())).collect();
+    let mean = truth.values().sum::<f64>() / truth.len() as f64;
+    (truth, mean)
+}
+
+/// The value at the same time on the last day that is known at `now`.
+fn day_before(truth: &BTreeMap<Timestamp, f64>, target: Timestamp, now: Timestamp) -> Option<f64> {
+    let before = target - DAY;
+    truth.get(&if before >= now { before - DAY } else { before }).copied()
+}
+
+/// Without a provider, against yesterday and against what is usual.
+fn own_only(slots: &[Slot], measure: Measure) -> Fallible<Table> {
+    let since: Timestamp = SINCE.parse()?;
+    let (truth, mean) = truth(slots);
+    let mut table = Table::new(measure, mean);
     let mut learner = CarbonLearner::default();
-    let mut profile: BTreeMap<i64, f64> = BTreeMap::new();
-    let mut out = Vec::new();
-    let day = SignedDuration::from_hours(24);
-    let mut previous = None;
+    let mut usual: BTreeMap<i64, f64> = BTreeMap::new();
+    let mut ahead = Vec::new();
+    let of_day = |at: Timestamp| at.as_second().rem_euclid(86_400);
     for slot in slots {
         learner.observe_actual(slot);
-        let of_day = |at: Timestamp| at.as_second().rem_euclid(86_400);
-        let mean = profile.entry(of_day(slot.from)).or_insert(slot.forecast.get());
-        *mean += 0.1 * (slot.forecast.get() - *mean);
+        let grams = slot.forecast.get();
+        let mean = usual.entry(of_day(slot.from)).or_insert(grams);
+        *mean += 0.1 * (grams - *mean);
         let now = slot.to;
-        if now < since || previous == Some(now) {
+        if now < since {
             continue;
         }
-        previous = Some(now);
-        learner.blend(None, now, SignedDuration::from_hours(48), &mut out);
-        for estimate in &out {
+        learner.blend(None, now, HORIZON, &mut ahead);
+        for estimate in &ahead {
             let Some(actual) = truth.get(&estimate.from) else { continue };
             let lead = hours(now, estimate.from);
             table.add("own", lead, estimate.intensity, *actual);
-            let mut before = estimate.from - day;
-            if before >= now {
-                before -= day;
+            if let Some(yesterday) = day_before(&truth, estimate.from, now) {
+                table.add("yesterday", lead, yesterday, *actual);
             }
-            if let Some(yesterday) = truth.get(&before) {
-                table.add("yesterday", lead, *yesterday, *actual);
+            if let Some(usual) = usual.get(&of_day(estimate.from)) {
+                table.add("usual", lead, *usual, *actual);
             }
-            table.add("profile", lead, profile.get(&of_day(estimate.from)).copied().unwrap_or(0.0), *actual);
         }
     }
-    table
+    Ok(table)
 }
 
-/// Runs vintages against actual values; `bias` multiplies what the provider says.
-fn with_provider(slots: &[Slot], vintages: &Vintages, bias: f64, since: Timestamp) -> Table {
-    let mut table = Table::default();
-    let truth: BTreeMap<Timestamp, f64> = slots.iter().map(|s| (s.from, s.forecast.get())).collect();
-    let issues: Vec<Arc<Forecast>> = vintages.issues().iter().map(|issue| Arc::new(biased(issue, bias))).collect();
+/// With a provider; where it dies, only what comes after is measured.
+fn with_provider(
+    slots: &[Slot],
+    issues: &[Arc<Forecast>],
+    dies: Timestamp,
+    measure: Measure,
+) -> Fallible<Table> {
+    let mortal = dies < Timestamp::MAX;
+    let since: Timestamp = if mortal { dies } else { VINTAGES_SINCE.parse()? };
+    let (truth, mean) = truth(slots);
+    let mut table = Table::new(measure, mean);
     let (mut blended, mut alone) = (CarbonLearner::default(), CarbonLearner::default());
-    let (mut out, mut own) = (Vec::new(), Vec::new());
-    let mut next = 0;
-    let mut current: Option<Arc<Forecast>> = None;
+    let (mut both, mut own) = (Vec::new(), Vec::new());
+    let mut issues = issues.iter().peekable();
+    let mut current: Option<&Arc<Forecast>> = None;
     for slot in slots {
         let now = slot.from;
-        while next < issues.len() && issues[next].retrieved_at <= now {
-            blended.observe_vintage(&issues[next], now);
-            current = Some(Arc::clone(&issues[next]));
-            next += 1;
+        while let Some(issue) = issues.next_if(|issue| issue.retrieved_at <= now) {
+            blended.observe_vintage(issue, now);
+            current = Some(issue);
         }
-        blended.blend(current.as_deref(), now, SignedDuration::from_hours(48), &mut out);
-        alone.blend(None, now, SignedDuration::from_hours(48), &mut own);
-        if now >= since && let Some(current) = &current {
-            for estimate in &out {
-                let (Some(actual), Some(raw)) = (truth.get(&estimate.from), current.at(estimate.from)) else {
-                    continue;
-                };
+        if now >= since {
+            blended.blend(current.map(Arc::as_ref), now, HORIZON, &mut both);
+            alone.blend(None, now, HORIZON, &mut own);
+            for (estimate, own) in both.iter().zip(&own) {
+                let said = current.and_then(|current| current.at(estimate.from));
+                let Some(actual) = truth.get(&estimate.from) else { continue };
                 let lead = hours(now, estimate.from);
-                table.add("provider", lead, raw.forecast.get(), *actual);
-                table.add("blended", lead, estimate.intensity, *actual);
-                if let Some(own) = own.iter().find(|own| own.from == estimate.from) {
+                if mortal || said.is_some() {
+                    table.add("blended", lead, estimate.intensity, *actual);
                     table.add("own", lead, own.intensity, *actual);
+                }
+                if let Some(said) = said {
+                    table.add("provider", lead, said.forecast.get(), *actual);
                 }
             }
         }
         blended.observe_actual(slot);
         alone.observe_actual(slot);
     }
-    table
+    Ok(table)
 }
 
-/// Tells a learner each slot when it is over; errors are relative to the mean of what is to come, for
-/// single slots may be empty.
+fn scaled(forecast: &Forecast, factor: f64) -> Fallible<Arc<Forecast>> {
+    let slots = forecast.slots().iter().map(|slot| {
+        let grams = CarbonIntensity::new(slot.forecast.get() * factor)?;
+        Ok(Slot::new(slot.from, slot.to, grams))
+    });
+    let slots = slots.collect::<Fallible<Vec<Slot>>>()?;
+    Ok(Arc::new(Forecast::new(forecast.source.clone(), forecast.issued_at, forecast.retrieved_at, slots)?))
+}
+
+/// Tells a learner each slot when it is over. Errors are relative to the mean: single slots may be empty.
 fn demand(trace: &DemandTrace) -> Table {
-    let mut table = Table::default();
     let slots = trace.slots();
-    let mean = trace.mean_rate() * trace.step().as_secs_f64();
+    let step = trace.step().as_secs_f64();
     let truth: BTreeMap<Timestamp, f64> = slots.iter().map(|slot| (slot.from, slot.requests)).collect();
-    let day = SignedDuration::from_hours(24);
+    let mut table = Table::new(Measure::Relative, trace.mean_rate() * step);
     let mut learner = DemandLearner::default();
-    let mut flat = slots[0].requests;
-    let fade = trace.step().as_secs_f64() / day.as_secs_f64();
+    let mut flat = None;
     for (index, slot) in slots.iter().enumerate() {
         let now = slot.to;
-        learner.observe(now, slot.to.duration_since(slot.from).as_secs_f64(), slot.requests);
-        flat += fade * (slot.requests - flat);
+        learner.observe(now, hours(slot.from, slot.to) * 3_600.0, slot.requests);
+        let mean = flat.get_or_insert(slot.requests);
+        *mean += step / DAY.as_secs_f64() * (slot.requests - *mean);
+        let mean = *mean;
         if hours(slots[0].from, now) < 72.0 {
             continue;
         }
-        let ahead = slots[index + 1..].iter().take_while(|ahead| hours(now, ahead.from) < 48.0);
-        for ahead in ahead {
+        for ahead in slots[index + 1..].iter().take_while(|ahead| hours(now, ahead.from) < 48.0) {
             let lead = hours(now, ahead.from);
-            let scale = |forecast: f64| mean + forecast - ahead.requests;
-            table.add("own", lead, scale(learner.expect(ahead.from, ahead.to, now)), mean);
-            table.add("flat", lead, scale(flat), mean);
-            table.add("last", lead, scale(slot.requests), mean);
-            for (method, period) in [("yesterday", day), ("last week", day * 7)] {
-                let mut before = ahead.from - period;
-                if before >= now {
-                    before -= period;
-                }
-                if let Some(before) = truth.get(&before) {
-                    table.add(method, lead, scale(*before), mean);
-                }
+            table.add("own", lead, learner.expect(ahead.from, ahead.to, now), ahead.requests);
+            table.add("flat", lead, mean, ahead.requests);
+            table.add("last", lead, slot.requests, ahead.requests);
+            if let Some(yesterday) = day_before(&truth, ahead.from, now) {
+                table.add("yesterday", lead, yesterday, ahead.requests);
+            }
+            if let Some(last_week) = truth.get(&(ahead.from - DAY * 7)) {
+                table.add("last week", lead, *last_week, ahead.requests);
             }
         }
     }
     table
-}
-
-fn biased(forecast: &Forecast, bias: f64) -> Forecast {
-    let slots = forecast.slots().iter().map(|slot| {
-        let grams = CarbonIntensity::new(slot.forecast.get() * bias).expect("in range");
-        Slot::new(slot.from, slot.to, grams)
-    });
-    Forecast::new(forecast.source.clone(), forecast.issued_at, forecast.retrieved_at, slots.collect())
-        .expect("as many slots as before")
-}
-
-fn main() {
-    #[expect(clippy::disallowed_methods, reason = "an example is a world of its own")]
-    let dir = PathBuf::from(std::env::var_os("TRACES_DIR").expect("TRACES_DIR: the folder of traces"));
-    let wanted = std::env::args().nth(1).unwrap_or_else(|| "all".into());
-    let wants = |what: &str| wanted == what || wanted == "all";
-    let mut out = std::io::stdout().lock();
-    let at = |text: &str| -> Timestamp { text.parse().expect("an instant") };
-    let _ = writeln!(out, "{:<43} {}", "MAPE in % by lead", "  0-1h   1-3h   3-6h  6-12h 12-24h 24-48h");
-    if wants("carbon") {
-        let mut all = Table::default();
-        for name in GRIDS {
-            let slots = carbon_trace(&dir, name);
-            let table = own_only(&slots, at("2023-02-01T00:00:00Z"));
-            table.print(name.split('_').next().unwrap_or(name), &mut out);
-            all.merge(&table);
-        }
-        all.print("MEAN", &mut out);
-    }
-    if wants("carbon30") {
-        let slots = carbon_trace(&dir, "gb_neso_api_2023_30min");
-        own_only(&slots, at("2023-02-01T00:00:00Z")).print("gb 30min", &mut out);
-    }
-    for (kind, bias) in [("vintages", 1.0), ("biased", 1.2)] {
-        if !wants(kind) {
-            continue;
-        }
-        let mut all = Table::default();
-        for region in REGIONS {
-            let slots = carbon_trace(&dir, &format!("{region}_carboncast_2021H2_60min"));
-            let name = format!("{region}_carboncast_96h_2021H2");
-            let bytes = read(&dir.join("forecasts").join(format!("{name}.csv")));
-            let vintages = Vintages::read(&name, &bytes).expect("vintages");
-            let table = with_provider(&slots, &vintages, bias, at("2021-07-08T00:00:00Z"));
-            table.print(&format!("{region} x{bias}"), &mut out);
-            all.merge(&table);
-        }
-        all.print("MEAN", &mut out);
-    }
-    if wants("demand") {
-        let mut all = Table::default();
-        for name in DEMANDS {
-            let bytes = read(&dir.join("demand").join(format!("{name}.csv")));
-            let table = demand(&DemandTrace::read(name, &bytes).expect("a trace"));
-            table.print(name, &mut out);
-            all.merge(&table);
-        }
-        all.print("MEAN", &mut out);
-    }
 }

@@ -426,8 +426,8 @@ fn a_fixed_intensity_is_known_for_48_hours() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test may be told where recorded data lie, and read them")]
 fn recorded_answers_of_the_uk_api_are_read() {
-    #[expect(clippy::disallowed_methods, reason = "a test may be told where recorded data lie")]
     let Ok(folder) = std::env::var("TRACES_DIR") else {
         println!("skipped: TRACES_DIR names no folder with recorded answers");
         return;

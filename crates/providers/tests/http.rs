@@ -42,7 +42,7 @@ struct Stub {
 
 impl Stub {
     /// Answers each request by its path (with the query) and its whole head.
-    #[expect(clippy::disallowed_methods, reason = "a server needs a thread of its own")]
+    #[expect(clippy::disallowed_methods, reason = "a server listens, on a thread of its own")]
     fn new(reply: impl Fn(&str, &str) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -100,6 +100,7 @@ impl Stub {
 }
 
 impl Drop for Stub {
+    #[expect(clippy::disallowed_methods, reason = "whoever waits for a connection is woken by one")]
     fn drop(&mut self) {
         self.ending.store(true, Ordering::SeqCst);
         // A last connection wakes the thread; if it died, there is nothing to wake.
@@ -387,6 +388,7 @@ fn a_key_is_neither_passed_on_nor_told() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a port nobody listens on is found by giving one back")]
 fn a_refused_connection_is_told() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = Client::new().fetch(&get(format!("http://{nobody}/")), PATIENCE).unwrap_err();

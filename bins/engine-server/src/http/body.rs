@@ -1,8 +1,11 @@
 //! Reading request bodies: a JSON object of bounded size and depth, or a clear refusal.
 
+use std::fmt::Display;
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use models::Problems;
 use serde_json::{Map, Value};
 
@@ -10,6 +13,8 @@ use super::problem::Problem;
 
 /// Largest body, in bytes.
 pub(crate) const MAX_BODY: usize = 1 << 20;
+/// Longest time from the head of a request to the end of its body: a writer that trickles holds no connection.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Deepest nesting of lists and objects.
 const MAX_DEPTH: usize = 64;
 
@@ -17,13 +22,19 @@ const MAX_DEPTH: usize = 64;
 ///
 /// # Errors
 ///
-/// 415 without a JSON content type; 413 above [`MAX_BODY`]; 400 for what is not JSON, not an object, or
-/// nested too deep; 422 for a number no machine can hold.
+/// 415 without a JSON content type; 413 above [`MAX_BODY`]; 408 for what is not here within
+/// [`BODY_TIMEOUT`]; 400 for what is not JSON, not an object, or nested too deep; 422 for a number no
+/// machine can hold.
 pub(crate) async fn json_object(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
-    let body = read(request, payload).await?;
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MAX_BODY as u64)
+    {
+        return Err(too_large());
+    }
+    let body = within(BODY_TIMEOUT, read(payload)).await?;
     if body.is_empty() {
         return Err(Problem::malformed("the body is empty: expected a JSON object"));
     }
@@ -36,16 +47,21 @@ pub(crate) async fn json_object(
     parse(&body)
 }
 
-async fn read(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        let detail = format!("the body is larger than {MAX_BODY} bytes: expected a smaller one");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-    };
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MAX_BODY as u64)
-    {
-        return Err(too_large());
-    }
+/// What `reading` finds, unless it takes longer than `deadline`.
+async fn within(
+    deadline: Duration,
+    reading: impl Future<Output = Result<Vec<u8>, Problem>>,
+) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(deadline, reading).await.unwrap_or_else(|_| {
+        let seconds = deadline.as_secs();
+        let detail = format!("the body did not arrive in time: expected all of it within {seconds} s");
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+    })
+}
+
+async fn read<E: Display>(
+    mut payload: impl Stream<Item = Result<web::Bytes, E>> + Unpin,
+) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk =
@@ -56,6 +72,11 @@ async fn read(request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+fn too_large() -> Problem {
+    let detail = format!("the body is larger than {MAX_BODY} bytes: expected a smaller one");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 /// `application/json`, or any type with the suffix `+json`; parameters do not matter.
@@ -112,6 +133,9 @@ fn depth(body: &[u8]) -> usize {
 mod tests {
     use super::*;
     use actix_web::ResponseError;
+    use actix_web::error::PayloadError;
+    use actix_web::http::ConnectionType;
+    use futures_util::stream;
     use proptest::prelude::*;
 
     fn status(body: &[u8]) -> u16 {
@@ -137,6 +161,18 @@ mod tests {
         ] {
             assert_eq!(status(body.as_bytes()), expected, "{}", &body[..body.len().min(60)]);
         }
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_stalls_is_408_and_the_connection_ends() {
+        let start = || stream::iter([Ok::<_, PayloadError>(web::Bytes::from_static(b"{\"policy\":"))]);
+        // What is here already is never too late.
+        assert_eq!(within(Duration::ZERO, read(start())).await.unwrap(), b"{\"policy\":");
+        let stalled = within(Duration::ZERO, read(start().chain(stream::pending()))).await.unwrap_err();
+        let answer = stalled.error_response();
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(answer.head().connection_type(), ConnectionType::Close);
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
     }
 
     proptest! {

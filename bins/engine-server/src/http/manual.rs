@@ -56,10 +56,11 @@ async fn set(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let body = body::json_object(request, payload).await?;
-    let manual = Manual::from_json(&body).map_err(Problem::invalid)?;
+    let mut manual = Manual::from_json(&body).map_err(Problem::invalid)?;
+    let ignored = std::mem::take(&mut manual.ignored);
     let until = state.engine().set_manual(id, manual, now())?;
     state.wake.notify_one();
-    Ok(HttpResponse::Accepted().json(json!({"status": "schedule set", "until": until})))
+    Ok(HttpResponse::Accepted().json(json!({"status": "schedule set", "until": until, "ignored": ignored})))
 }
 
 fn clear(state: &State, id: &ScheduleId) -> Result<HttpResponse, Problem> {

@@ -77,6 +77,10 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // What is left of the body would be read as the next request.
+            response.force_close();
+        }
         if let Some((name, value)) = &self.field {
             response.insert_header((name.clone(), value.as_str()));
         }

@@ -1,7 +1,10 @@
 //! Structured logs: one line an evaluation at debug, levels by Python's names.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
+use crate::client::read_answer;
 use crate::eventually;
 use crate::server::{Launch, Server};
 
@@ -61,6 +64,25 @@ fn levels_are_pythons_names_in_any_case() {
         let log = server.log();
         assert_eq!((log.contains(" INFO "), log.contains(" WARN ")), (info, warning), "{level}: {log}");
     }
+}
+
+#[test]
+fn what_clients_send_is_no_error_of_ours() {
+    let mut server = quiet().start();
+    for bytes in [
+        b"GARBAGE\r\n\r\n".to_vec(),
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n".to_vec(),
+        [&b"GET / HTTP/1.1\r\nHost: t\r\nX: "[..], &[b'x'; 200_000], b"\r\n\r\n"].concat(),
+    ] {
+        let mut stream = server.client.connect();
+        // It may be refused before all of it is sent.
+        let _ = stream.write_all(&bytes);
+        assert!(read_answer(stream).status >= 400);
+    }
+    server.terminate();
+    assert!(server.ended().success());
+    let log = server.log();
+    assert!(log.contains(" INFO ") && !log.contains("ERROR"), "{log}");
 }
 
 #[test]

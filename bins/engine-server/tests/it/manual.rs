@@ -38,7 +38,13 @@ fn each_of_the_schedules_weight_lists_is_taken_and_scaled_to_100() {
     }
     // A schedule as it was read can be posted back.
     let read = server.schedule("t/man");
-    assert_eq!(set(&server, "t/man", &read).status, 202);
+    let answer = set(&server, "t/man", &read);
+    assert_eq!(answer.status, 202);
+    let ignored = answer.json()["ignored"].clone();
+    for key in ["validUntil", "credits", "flavours", "manual"] {
+        assert!(ignored.as_array().unwrap().contains(&json!(key)), "{key}: {ignored}");
+    }
+    assert!(!ignored.as_array().unwrap().contains(&json!("flavourWeights")), "{ignored}");
     assert_eq!(server.schedule("t/man")["flavourWeights"], read["flavourWeights"]);
     set(
         &server,
@@ -61,7 +67,9 @@ fn the_answer_and_the_schedule_say_until_when_and_why() {
     let after = Timestamp::now();
     assert_eq!(answer.status, 202, "{answer:?}");
     let body = answer.json();
-    assert_eq!(body["status"], "schedule set");
+    assert_eq!((&body["status"], &body["ignored"]), (&json!("schedule set"), &json!([])));
+    let default = server.post("/setschedule", &json!({"flavourWeights": {"precision-70": 1}, "ttl": 5}));
+    assert_eq!((default.status, &default.json()["ignored"]), (202, &json!(["ttl"])));
     // One window, from the receipt on; the server's clock is cut to the millisecond.
     let until = instant(&body["until"]);
     let window = SignedDuration::from_secs(600);

@@ -139,7 +139,13 @@ fn over_recorded_grids_the_budget_is_kept_and_much_of_the_gain_captured() {
         let number = |column: &str| row[column].parse::<f64>().unwrap();
         assert_eq!(row["budget_promise"], "kept", "{row:?}");
         assert!(number("mean_error") < 0.0501 && number("worst_overspend_days") < 0.01, "{row:?}");
-        assert!((0.4..1.02).contains(&number("skill")), "{row:?}");
+        // Two months from an engine that knows nothing: floors against regressions, not what a year reaches.
+        let least = match row["forecast_mode"].as_str() {
+            "perfect" => 0.7,
+            "noisy:1" => 0.6,
+            _ => 0.25,
+        };
+        assert!((least..1.02).contains(&number("skill")), "{row:?}");
         assert!(number("regret") > -1e-4, "{row:?}");
     }
 }

@@ -58,6 +58,24 @@ fn it_may_say_how_long_and_why() {
 }
 
 #[test]
+fn what_had_no_part_is_named() {
+    for (given, ignored) in [
+        (r#"{"flavourWeights": {"a": 1}, "validFor": 60, "ttlSeconds": 60, "reason": "drill"}"#, &[][..]),
+        (r#"{"flavourWeights": {"a": 1}, "ttl": 60, "credits": null}"#, &["ttl"]),
+        (
+            r#"{"flavours": [{"name": "a", "weight": 1}], "flavourWeights": {"a": 1}, "validUntil": "x"}"#,
+            &["flavours", "validUntil"],
+        ),
+        (
+            r#"{"flavours": [{"name": "a", "weight": 1, "enabled": false}], "strategies": []}"#,
+            &["flavours/0/enabled", "strategies"],
+        ),
+    ] {
+        assert_eq!(read(given).ignored, ignored, "{given}");
+    }
+}
+
+#[test]
 fn every_refusal_names_its_field() {
     for (given, at) in [
         ("{}", "/flavourWeights"),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::grid::{self, Grid};
 use super::leads::Leads;
 use super::regression::Regression;
-use super::ring::place_count;
+use super::ring::{place_count, slot_count};
 use super::skill::{Skill, Voice};
 use super::stored::Stored;
 use super::told::Told;
@@ -16,9 +16,9 @@ use super::told::Told;
 /// Longest slot of an actual value, in seconds: a day.
 const LONGEST_SLOT: i64 = 86_400;
 /// Most slots of one answer, whatever the horizon.
-const MAX_ESTIMATES: i64 = MAX_SLOTS as i64;
-/// Share of a slot within which a vintage counts as known at the slot's beginning.
-const PROMPT: f64 = 0.25;
+const MAX_ESTIMATES: usize = MAX_SLOTS;
+/// A vintage that comes in this part of a slot counts as known at its beginning: the first quarter.
+const PROMPT: i64 = 4;
 
 /// One slot to come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -156,7 +156,10 @@ impl Partial {
     /// Whether it can be one: asked of what was stored.
     pub(super) fn is_sound(&self) -> bool {
         let (index, until) = (self.index.unsigned_abs(), self.until.unsigned_abs());
-        self.sum.is_finite() && index < 1 << 40 && until < 1 << 50 && (0..=LONGEST_SLOT).contains(&self.seconds)
+        self.sum.is_finite()
+            && index < 1 << 40
+            && until < 1 << 50
+            && (0..=LONGEST_SLOT).contains(&self.seconds)
     }
 }
 
@@ -283,7 +286,7 @@ impl State {
 
     fn hear(&mut self, forecast: &Forecast, now: i64) {
         if let Some(newest) = self.own.newest() {
-            let prompt = (newest + 1) * self.grid.step() + (self.grid.step() as f64 * PROMPT) as i64;
+            let prompt = (newest + 1) * self.grid.step() + self.grid.step() / PROMPT;
             if now > prompt {
                 self.ask();
             }
@@ -295,7 +298,7 @@ impl State {
         let step = self.grid.step();
         let first = self.grid.index(now);
         let end = now.saturating_add(horizon).saturating_add(step - 1);
-        let count = (self.grid.index(end) - first).clamp(0, MAX_ESTIMATES);
+        let count = (self.grid.index(end) - first).clamp(0, slot_count(MAX_ESTIMATES));
         self.listen(provider, first, count);
         let Some(newest) = self.own.newest() else {
             self.repeat(first, out);
@@ -305,7 +308,7 @@ impl State {
             self.fresh = false;
             self.delay = (first - 1 - newest).clamp(0, self.leads.farthest());
         }
-        let reach = (first + count - 1 - newest).clamp(1, MAX_ESTIMATES);
+        let reach = (first + count - 1 - newest).clamp(1, slot_count(MAX_ESTIMATES));
         self.own.tell(place_count(reach), &mut self.ahead);
         let mut voices = [Voice::default(); 32];
         for (voice, spoken) in voices.iter_mut().zip(self.skill.voices(newest)) {

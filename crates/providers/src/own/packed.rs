@@ -59,6 +59,7 @@ pub(super) mod one {
     use super::{Deserializer, Serializer};
     use serde::de::Error as _;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
     pub(in super::super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         super::serialize(&[*value], serializer)
     }
@@ -74,11 +75,10 @@ pub(super) mod one {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde::{Deserialize, Serialize};
 
     #[derive(Serialize, Deserialize)]
-    struct Held(#[serde(with = "super")] Vec<f64>);
+    struct Held(#[serde(with = "crate::own::packed")] Vec<f64>);
 
     #[test]
     fn every_bit_comes_back() {

@@ -4,7 +4,7 @@ use super::grid::Grid;
 use super::leads::Leads;
 use super::profile::Profile;
 use super::ridge;
-use super::ring::{Ring, place_count};
+use super::ring::{Ring, place_count, slot_count};
 
 /// Features that do not depend on the lead: deviations of the last day, their mean, the newest by time of
 /// day (clouds end at dusk), and a constant.
@@ -220,8 +220,8 @@ impl Regression {
         let told = out.len();
         self.deviations.last_into(origin, self.grid.per_day(), &mut self.day_before);
         let days_before = self.day_before.iter().cycle().skip(told % self.day_before.len().max(1));
-        let slots = self.grid.days_from(origin + 1 + told as i64).zip(days_before);
-        for (lead, ((of_day, weekend), before)) in (told as i64 + 1..=count as i64).zip(slots) {
+        let slots = self.grid.days_from(origin + 1 + slot_count(told)).zip(days_before);
+        for (lead, ((of_day, weekend), before)) in (slot_count(told) + 1..=slot_count(count)).zip(slots) {
             let usual = self.profile.at(of_day);
             let weekend = if weekend { 1.0 } else { 0.0 };
             let (knot, next, share) = cursor.at(lead);

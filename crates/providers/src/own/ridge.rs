@@ -48,8 +48,8 @@ pub(super) fn solve<const K: usize>(sums: &[f64], prior: &[f64; K], strength: &[
         let pull = if own > 0.0 { own * strength[row] / seen } else { 1.0 };
         for column in 0..row {
             let mut sum = triangle[at + column];
-            for inner in 0..column {
-                sum -= factor[row][inner] * factor[column][inner];
+            for (one, other) in factor[row][..column].iter().zip(&factor[column][..column]) {
+                sum -= one * other;
             }
             factor[row][column] = sum * inverse[column];
         }
@@ -57,7 +57,8 @@ pub(super) fn solve<const K: usize>(sums: &[f64], prior: &[f64; K], strength: &[
         // Rounding may take what is left of a nearly dependent feature below nothing.
         inverse[row] = 1.0 / left.max(1e-9 * (own + pull)).sqrt();
         let known = rest[row] + pull * prior[row];
-        let sum = factor[row][..row].iter().zip(&solved).fold(known, |sum, (entry, solved)| sum - entry * solved);
+        let sum =
+            factor[row][..row].iter().zip(&solved).fold(known, |sum, (entry, solved)| sum - entry * solved);
         solved[row] = sum * inverse[row];
         at += row + 1;
     }

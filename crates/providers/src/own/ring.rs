@@ -23,7 +23,7 @@ impl Ring {
     /// Replaces `out` by the `count` values up to `newest`, oldest first, 0 where unknown.
     pub(super) fn last_into(&self, newest: i64, count: i64, out: &mut Vec<f64>) {
         out.clear();
-        if newest + 1 == self.end && count <= self.values.len() as i64 {
+        if newest + 1 == self.end && count <= slot_count(self.values.len()) {
             let first = place(newest + 1 - count, self.values.len());
             let wrapped = self.values[first..].iter().chain(&self.values[..first]);
             let known = wrapped.map(|value| if value.is_nan() { 0.0 } else { *value });
@@ -35,7 +35,7 @@ impl Ring {
 
     /// Whether a slot is neither too old nor beyond the end.
     pub(super) fn covers(&self, index: i64) -> bool {
-        index < self.end && self.end - index <= self.values.len() as i64
+        index < self.end && self.end - index <= slot_count(self.values.len())
     }
 
     /// Takes a value; the ring moves on to reach it, and one too old is left out.
@@ -44,7 +44,7 @@ impl Ring {
             self.clear(length, index);
         }
         let length = self.values.len();
-        for skipped in self.end.max(index - length as i64)..=index {
+        for skipped in self.end.max(index - slot_count(length))..=index {
             self.values[place(skipped, length)] = f64::NAN;
         }
         self.end = self.end.max(index + 1);
@@ -73,7 +73,12 @@ pub(super) fn place_count(slots: i64) -> usize {
     slots.max(0) as usize
 }
 
+/// A number of places as one of slots.
+pub(super) fn slot_count(places: usize) -> i64 {
+    i64::try_from(places).unwrap_or(i64::MAX)
+}
+
 /// Where a slot lies among `length` places, at least one.
 pub(super) fn place(index: i64, length: usize) -> usize {
-    place_count(index.rem_euclid(length as i64))
+    place_count(index.rem_euclid(slot_count(length)))
 }

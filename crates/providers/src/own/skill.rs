@@ -249,7 +249,8 @@ impl Skill {
 
     /// What was worked out, as floats.
     pub(super) fn packed_trust(&self) -> Vec<f64> {
-        let packed = self.trust.iter().flat_map(|trust| [trust.weight, trust.scale].into_iter().chain(trust.errors));
+        let packed =
+            self.trust.iter().flat_map(|trust| [trust.weight, trust.scale].into_iter().chain(trust.errors));
         packed.collect()
     }
 

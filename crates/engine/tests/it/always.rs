@@ -1,8 +1,6 @@
 //! What must hold whatever happens, in whatever order.
 
-mod common;
-
-use common::{START, World, at, forecast, overrides, secs};
+use crate::world::{START, World, at, forecast, overrides, secs};
 use engine::{EngineOptions, Spread};
 use models::{CarbonTarget, Feedback, Manual};
 use proptest::prelude::*;
@@ -60,7 +58,7 @@ fn apply(world: &mut World, event: &Event) {
     match event {
         Event::Put(body) => drop(world.put(body.clone())),
         Event::Forecast(grams) => {
-            world.engine.observe_forecast(&CarbonTarget::from("national"), forecast(grams), world.now)
+            world.engine.observe_forecast(&CarbonTarget::from("national"), forecast(grams), world.now);
         }
         Event::Feedback { counts: [best, middle, worst], window, late } => {
             let counts = [("precision-100", best), ("precision-85", middle), ("precision-70", worst)];
@@ -99,9 +97,9 @@ fn check(world: &World) -> Result<(), TestCaseError> {
     prop_assert!((0.0..=1.0).contains(&schedule.processing.throttle));
     prop_assert!(schedule.valid_until > schedule.evaluated_at);
     prop_assert!(schedule.valid_until.subsec_nanosecond() == 0 || schedule.manual.is_some());
-    let due = world.engine.next_due().expect("an evaluation is always queued");
+    let due = world.engine.next_due().unwrap();
     prop_assert!(due <= schedule.valid_until, "{} {}", due, schedule.valid_until);
-    let json: Value = serde_json::from_slice(&published.document.to_bytes()).expect("a document is JSON");
+    let json: Value = serde_json::from_slice(&published.document.to_bytes()).unwrap();
     prop_assert!(json["diagnostics"].as_object().unwrap().values().all(Value::is_f64));
     prop_assert_eq!(&json["flavours"], &json["strategies"]);
     Ok(())

@@ -1,8 +1,6 @@
 //! What forecasts do to schedules.
 
-mod common;
-
-use common::{START, World, at, forecast, secs};
+use crate::world::{START, World, at, forecast, secs};
 use engine::MAX_EVALUATIONS_PER_TICK;
 use models::{CarbonTarget, ScheduleId};
 use serde_json::json;
@@ -71,7 +69,7 @@ fn schedules_of_one_target_share_their_slots() {
     let mut world = World::new();
     let ids: Vec<_> = (0..3).map(|index| ScheduleId::new("load", &format!("s{index}")).unwrap()).collect();
     for id in &ids {
-        world.engine.configure(id, common::overrides(json!({})), world.now).unwrap();
+        world.engine.configure(id, crate::world::overrides(json!({})), world.now).unwrap();
     }
     world.observe(&[100.0; 96]);
     world.engine.tick(world.now);
@@ -84,8 +82,9 @@ fn each_target_has_its_own_forecast_and_is_forgotten_with_its_last_schedule() {
     let mut world = World::new();
     world.put(json!({"carbonTarget": "region:13", "carbonCacheTTL": 60, "carbonTimeout": 5}));
     let other = ScheduleId::new("shop", "other").unwrap();
-    let body =
-        common::overrides(json!({"carbonTarget": "region:13", "carbonCacheTTL": 600, "carbonTimeout": 1}));
+    let body = crate::world::overrides(
+        json!({"carbonTarget": "region:13", "carbonCacheTTL": 600, "carbonTimeout": 1}),
+    );
     world.engine.configure(&other, body, world.now).unwrap();
     let region = CarbonTarget::from("region:13");
     let wanted = world.engine.wanted();
@@ -107,7 +106,7 @@ fn a_tick_is_bounded_and_says_that_more_is_due() {
     let count = MAX_EVALUATIONS_PER_TICK * 2 + 10;
     for index in 0..count {
         let id = ScheduleId::new("load", &format!("s{index}")).unwrap();
-        world.engine.configure(&id, common::overrides(json!({})), world.now).unwrap();
+        world.engine.configure(&id, crate::world::overrides(json!({})), world.now).unwrap();
     }
     world.now += secs(48);
     let mut evaluated = Vec::new();

@@ -1,13 +1,6 @@
 //! An engine with one schedule, and short ways to speak of it.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "shared by test files that each use a part"
-)]
+#![expect(clippy::needless_pass_by_value, reason = "bodies are written where they are used")]
 
 use std::sync::Arc;
 
@@ -19,24 +12,24 @@ use models::{
 use policies::Registry;
 use serde_json::Value;
 
-pub const START: &str = "2026-11-23T15:00:00Z";
+pub(crate) const START: &str = "2026-11-23T15:00:00Z";
 
-pub struct World {
-    pub engine: Engine,
-    pub now: Timestamp,
-    pub id: ScheduleId,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: Timestamp,
+    pub(crate) id: ScheduleId,
 }
 
-pub fn at(instant: &str) -> Timestamp {
+pub(crate) fn at(instant: &str) -> Timestamp {
     instant.parse().unwrap()
 }
 
-pub fn overrides(body: Value) -> Overrides {
+pub(crate) fn overrides(body: Value) -> Overrides {
     Overrides::from_json(body.as_object().unwrap()).unwrap().overrides
 }
 
 /// Half-hours from `START`, one value each.
-pub fn forecast(grams: &[f64]) -> Arc<Forecast> {
+pub(crate) fn forecast(grams: &[f64]) -> Arc<Forecast> {
     let slot = |index: usize, grams: f64| {
         let from = at(START) + SignedDuration::from_mins(30 * i64::try_from(index).unwrap());
         Slot::new(from, from + SignedDuration::from_mins(30), CarbonIntensity::new(grams).unwrap())
@@ -46,35 +39,35 @@ pub fn forecast(grams: &[f64]) -> Arc<Forecast> {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(EngineOptions { spread: Spread::None, ..EngineOptions::default() })
     }
 
-    pub fn with(options: EngineOptions) -> Self {
+    pub(crate) fn with(options: EngineOptions) -> Self {
         let engine = Engine::new(options, Registry::builtin());
         Self { engine, now: at(START), id: ScheduleId::new("shop", "search").unwrap() }
     }
 
-    pub fn put(&mut self, body: Value) -> engine::Accepted {
+    pub(crate) fn put(&mut self, body: Value) -> engine::Accepted {
         self.engine.configure(&self.id, overrides(body), self.now).unwrap()
     }
 
-    pub fn observe(&mut self, grams: &[f64]) {
+    pub(crate) fn observe(&mut self, grams: &[f64]) {
         self.engine.observe_forecast(&CarbonTarget::from("national"), forecast(grams), self.now);
     }
 
-    pub fn manual(&mut self, body: Value) -> Timestamp {
+    pub(crate) fn manual(&mut self, body: Value) -> Timestamp {
         let manual = Manual::from_json(body.as_object().unwrap()).unwrap();
         self.engine.set_manual(&self.id, manual, self.now).unwrap()
     }
 
-    pub fn feedback(&mut self, body: Value) -> engine::FeedbackReport {
+    pub(crate) fn feedback(&mut self, body: Value) -> engine::FeedbackReport {
         let feedback = Feedback::from_json(body.as_object().unwrap()).unwrap().0;
         self.engine.feedback(&self.id, &feedback, self.now).unwrap()
     }
 
     /// Lets time pass, evaluating whenever something is due.
-    pub fn pass(&mut self, span: SignedDuration) {
+    pub(crate) fn pass(&mut self, span: SignedDuration) {
         let until = self.now + span;
         while let Some(due) = self.engine.next_due().filter(|due| *due <= until) {
             self.now = self.now.max(due);
@@ -84,23 +77,23 @@ impl World {
         self.engine.tick(self.now);
     }
 
-    pub fn published(&self) -> Arc<Published> {
+    pub(crate) fn published(&self) -> Arc<Published> {
         self.engine.published(&self.id).unwrap()
     }
 
-    pub fn weights(&self) -> Vec<u8> {
+    pub(crate) fn weights(&self) -> Vec<u8> {
         self.published().schedule.flavours.iter().map(|share| share.weight).collect()
     }
 
-    pub fn balance(&self) -> f64 {
+    pub(crate) fn balance(&self) -> f64 {
         self.published().schedule.credits.balance
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.published().document.to_bytes()).unwrap()
     }
 }
 
-pub fn secs(seconds: i64) -> SignedDuration {
+pub(crate) fn secs(seconds: i64) -> SignedDuration {
     SignedDuration::from_secs(seconds)
 }

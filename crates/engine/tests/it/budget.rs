@@ -1,8 +1,6 @@
 //! The error budget is never broken, whatever forecasts, demand and feedback do.
 
-mod common;
-
-use common::{World, secs};
+use crate::world::{World, secs};
 use engine::{EngineOptions, Spread};
 use jiff::SignedDuration;
 use models::{CarbonIntensity, CarbonTarget, Feedback, Forecast, Slot};

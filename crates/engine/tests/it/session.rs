@@ -1,8 +1,6 @@
 //! One schedule's life, through the engine's door.
 
-mod common;
-
-use common::{World, at, overrides, secs};
+use crate::world::{World, at, overrides, secs};
 use engine::{ConfigureError, EngineOptions, RequestError, Spread, TargetCheck, View};
 use models::{CarbonTarget, Feedback, Manual, ScheduleId};
 use serde_json::json;
@@ -287,4 +285,39 @@ fn schedules_are_spread_and_none_is_ever_stale() {
         }
     }
     assert!(instants.len() > 1_500, "{}", instants.len());
+}
+
+#[test]
+fn a_pause_without_flavours_earns_nothing() {
+    let mut world = World::new();
+    let enabled = |enabled: bool| json!({"policy": "p100", "validFor": 5, "flavours": [{"precision": 1, "enabled": enabled}]});
+    world.put(enabled(true));
+    world.now += secs(1);
+    world.put(enabled(false));
+    world.now += secs(6);
+    world.put(enabled(true));
+    // A quarter of the first interval of four seconds, and the new one in full.
+    assert!((world.balance() - (0.05 / 4.0 + 0.05)).abs() < 1e-9, "{}", world.balance());
+}
+
+#[test]
+fn overrides_set_and_ended_in_one_instant_mint_no_credit() {
+    let mut world = World::new();
+    world.put(
+        json!({"policy": "p100", "creditMin": -0.01, "flavours": [{"precision": 1}, {"precision": 0.4}]}),
+    );
+    for _ in 0..40 {
+        world.manual(json!({"flavourWeights": {"precision-40": 1}}));
+        world.engine.clear_manual(&world.id, world.now).unwrap();
+    }
+    assert!(world.balance() <= 0.05 + 1e-9, "{}", world.balance());
+}
+
+#[test]
+fn feedback_about_a_time_before_the_schedule_settles_nothing() {
+    let mut world = World::new();
+    world.put(json!({"policy": "p100"}));
+    world.now += secs(30);
+    let ancient = json!({"flavour_counts": {"precision-70": 1000}, "windowEnd": "1900-01-01T00:00:00Z"});
+    assert!((world.feedback(ancient).credit_balance - 0.05).abs() < 1e-9);
 }

@@ -1,0 +1,46 @@
+//! What the engine answers.
+
+use jiff::SignedDuration;
+use models::Timestamp;
+
+/// A configuration that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Whether anything changed.
+    pub changed: bool,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+    /// Counts configurations: a change adds one.
+    pub generation: u64,
+}
+
+/// What feedback did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FeedbackReport {
+    /// Mean precision of this post; none where it counts no request.
+    pub realized_precision: Option<f64>,
+    /// Balance of the credit ledger, settled.
+    pub credit_balance: f64,
+    /// Velocity of the credit ledger.
+    pub credit_velocity: f64,
+    /// Requests of this post.
+    pub total_requests: u64,
+}
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    /// Evaluations made.
+    pub evaluated: usize,
+    /// When to tick again; at once, where it is not later than the tick's own instant.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What the schedules of one carbon target ask of its forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WantedForecast {
+    /// Shortest `carbonCacheTTL` among them.
+    pub ttl: SignedDuration,
+    /// Longest `carbonTimeout` among them.
+    pub timeout: SignedDuration,
+}

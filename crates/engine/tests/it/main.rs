@@ -1,0 +1,9 @@
+//! The engine through its own door.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
+mod always;
+mod budget;
+mod forecast;
+mod session;
+mod world;
