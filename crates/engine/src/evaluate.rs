@@ -148,8 +148,8 @@ impl Session {
     /// Tells the budget what its window is expected to bring.
     fn expect(&mut self, now: Timestamp, target_error: f64) {
         let window = seconds(self.config.number(Setting::BudgetWindow));
-        self.expected.refresh(now, window, self.budget.accounting(), &self.learner);
-        self.budget.expect(target_error, self.expected.in_window);
+        self.expected.refresh(now, self.budget.accounting(), &self.learner);
+        self.budget.expect(target_error, self.expected.within(window));
     }
 
     fn budget_report(&self, now: Timestamp) -> BudgetReport {

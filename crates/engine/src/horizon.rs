@@ -28,33 +28,49 @@ pub(crate) struct HorizonBuffers {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Expected {
     made: Option<(Timestamp, Accounting)>,
-    /// Requests (or seconds) expected in one budget window.
-    pub(crate) in_window: f64,
+    /// Requests (or seconds) expected per second, a slow average: capacity that comes and goes with every
+    /// lull takes banked credit away.
+    rate: f64,
+    /// Seconds that the average knows of, up to its memory.
+    seen: f64,
     slots_made: Option<Timestamp>,
     /// Requests (or seconds) per estimate.
     slots: Vec<f64>,
 }
 
+/// The rhythm of demand.
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Time constant of what is expected in a window, seconds; a young average moves faster.
+const WINDOW_MEMORY: f64 = 2.0 * 86_400.0;
 /// How old expectations may be.
 const EXPECTED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 impl Expected {
-    /// Brings what is expected in the window up to date.
-    pub(crate) fn refresh(
-        &mut self,
-        now: Timestamp,
-        window: SignedDuration,
-        accounting: Accounting,
-        demand: &DemandLearner,
-    ) {
+    /// Brings what is expected on average up to date.
+    pub(crate) fn refresh(&mut self, now: Timestamp, accounting: Accounting, demand: &DemandLearner) {
         let fresh = self.made.is_some_and(|(made, of)| {
-            of == accounting && made <= now && now < later(made, EXPECTED_FOR) && self.in_window > 0.0
+            of == accounting && made <= now && now < later(made, EXPECTED_FOR) && self.rate > 0.0
         });
         if !fresh {
+            let since =
+                self.made.filter(|(_, of)| *of == accounting).map(|(made, _)| now.duration_since(made));
+            if since.is_none() {
+                self.seen = 0.0;
+            }
             self.made = Some((now, accounting));
             self.slots_made = None;
-            self.in_window = load(accounting, demand, now, later(now, window), now);
+            // Over whole weeks, so that a window of a day does not shrink before each weekend.
+            let expected = load(accounting, demand, now, later(now, WEEK), now) / WEEK.as_secs_f64();
+            let seconds = since.map_or(0.0, |since| since.as_secs_f64()).clamp(0.0, WINDOW_MEMORY);
+            self.seen = (self.seen + seconds).min(WINDOW_MEMORY);
+            let share = if self.seen > 0.0 { (seconds / self.seen).min(1.0) } else { 1.0 };
+            self.rate += (expected - self.rate) * share;
         }
+    }
+
+    /// Requests (or seconds) to be expected in any `window`.
+    pub(crate) fn within(&self, window: SignedDuration) -> f64 {
+        self.rate * window.as_secs_f64()
     }
 
     /// Brings what is expected of each estimate up to date.

@@ -100,13 +100,13 @@ impl Session {
     /// Puts another configuration in force. Ledger, demand and counts live on; an override survives
     /// unless it names a flavour that is gone. Answers whether it was ended.
     pub(crate) fn reconfigure(&mut self, setup: Setup, now: Timestamp) -> bool {
-        // What the old bounds saw is counted within the old bounds.
+        // What the old bounds saw is counted within the old bounds, and not again within the new ones.
         self.end_interval(now);
+        self.intervals.end(now);
         let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
         self.retired.replace(&before, &after, now);
         self.ledger.reconfigure(setup.bounds, seconds(setup.config.number(Setting::CreditWindow)));
         self.budget.reconfigure(budget_settings(&setup.config));
-        self.expected = Expected::default();
         let same_policy = self.config.policy() == setup.config.policy();
         // Counters are per policy and flavour: what goes on under the same name goes on counting.
         let counted = |name: &str| {

@@ -111,15 +111,17 @@ impl RecedingHorizon {
         if let Some(price) = self.price.average() {
             let quantity = horizon.capacity / f64::from(TERMINAL_BIDS);
             self.terminal.extend((0..TERMINAL_BIDS).map(|index| {
-                let place = 2.0 * f64::from(index) / f64::from(TERMINAL_BIDS - 1) - 1.0;
-                Bid { price: price * (1.0 + TERMINAL_SPREAD * place), quantity, slot: Bid::TERMINAL }
+                // The dearest bids come first: they are for the first credit that is left.
+                let filled = f64::from(index) / f64::from(TERMINAL_BIDS - 1);
+                Bid { price: price * terminal_lift(filled), quantity, slot: Bid::TERMINAL }
             }));
         }
         let account = Account { target_error: target, capacity: horizon.capacity, credit: horizon.credit };
         let soft = situation.menu.soft_segments();
         let plan =
             self.planner.plan_softly(segments, soft, account, &self.loads, horizon.floors, &self.terminal);
-        self.price.observe(plan.price, horizon.elapsed_seconds);
+        let filled = if horizon.capacity > 0.0 { horizon.credit / horizon.capacity } else { 0.5 };
+        self.price.observe(plan.price / terminal_lift(filled), horizon.elapsed_seconds);
         (plan.error, Some(plan.price))
     }
 
@@ -138,6 +140,14 @@ fn grams(unit: PriceUnit) -> f64 {
         PriceUnit::Grams => 1e-3,
         PriceUnit::Relative => 1.0,
     }
+}
+
+/// How much dearer than on average credit is where `filled`, in [0, 1], of what can be banked is banked.
+///
+/// The terminal bids lift the price by this, so a price that was seen is divided by it before it is averaged:
+/// an account that begins empty would otherwise drive its own average up, and save for weeks.
+fn terminal_lift(filled: f64) -> f64 {
+    1.0 + TERMINAL_SPREAD * (1.0 - 2.0 * filled.clamp(0.0, 1.0))
 }
 
 /// A slow average of the price of credit: what credit is worth beyond the horizon.

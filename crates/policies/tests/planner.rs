@@ -189,7 +189,7 @@ fn reasons_say_what_decided() {
     insta::assert_snapshot!(sentence, @"the plan serves this slot with a mean error of 0.3; credit saves 200 relative g per unit of error elsewhere");
     let (bound, sentence) = say(Some(Horizon { credit: 5.0, most_requests: 5e3, ..horizon }), 0.05);
     assert_eq!(bound, Bound::Guard);
-    insta::assert_snapshot!(sentence, @"a mean error of 0.051: more could break the error budget before the next evaluation; credit saves 618 relative g per unit of error elsewhere");
+    insta::assert_snapshot!(sentence, @"a mean error of 0.051: more could break the error budget before the next evaluation; credit saves 603 relative g per unit of error elsewhere");
     assert_eq!(say(Some(Horizon { credit: 0.0, ..horizon }), 0.05).0, Bound::Nothing);
     assert_eq!(say(Some(Horizon { credit: -1.0, ..horizon }), 0.05).0, Bound::Debt);
     assert_eq!(say(Some(Horizon { slots: &[], ..horizon }), 0.05).0, Bound::NoForecast);

@@ -172,7 +172,7 @@ mod tests {
         let answer = stalled.error_response();
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(answer.head().connection_type(), ConnectionType::Close);
-        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(answer.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
     }
 
     proptest! {

@@ -72,7 +72,7 @@ fn what_clients_send_is_no_error_of_ours() {
     for bytes in [
         b"GARBAGE\r\n\r\n".to_vec(),
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n".to_vec(),
-        [&b"GET / HTTP/1.1\r\nHost: t\r\nX: "[..], &[b'x'; 200_000], b"\r\n\r\n"].concat(),
+        [&b"GET / HTTP/1.1\r\nHost: t\r\nX: "[..], "x".repeat(200_000).as_bytes(), b"\r\n\r\n"].concat(),
     ] {
         let mut stream = server.client.connect();
         // It may be refused before all of it is sent.

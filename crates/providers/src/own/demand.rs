@@ -102,7 +102,14 @@ impl State {
     fn observe(&mut self, from: f64, to: f64, requests: f64) {
         if to > self.until {
             let known = if from - self.until <= PAUSE { self.until } else { from };
+            let knew_a_day = self.weekly.knows_a_day();
             self.weekly.advance(slot(from));
+            if self.weekly.knows_a_day() && !knew_a_day {
+                // Only now is anything usual at each time of day: what it was compared with before says
+                // nothing.
+                self.fast = Level::new(FAST_HALF_LIFE);
+                self.slow = Level::new(SLOW_HALF_LIFE);
+            }
             for level in [&mut self.fast, &mut self.slow] {
                 level.fade(to - self.until);
             }
@@ -110,9 +117,10 @@ impl State {
             self.until = to;
         }
         if self.weekly.is_known() {
-            for level in [&mut self.fast, &mut self.slow] {
-                level.add_requests(requests, self.until - to, to - from);
-            }
+            self.fast.add_requests(requests, self.until - to, to - from);
+        }
+        if self.weekly.knows_a_day() {
+            self.slow.add_requests(requests, self.until - to, to - from);
         }
         self.weekly.add_requests(slot(from), requests);
     }
@@ -121,11 +129,12 @@ impl State {
     fn cover(&mut self, from: f64, to: f64) {
         for_slots(from, to, |index, from, end| {
             self.weekly.add_seconds(index, end - from);
+            let usual = self.weekly.usual(index) * (end - from);
             if self.weekly.is_known() {
-                let usual = self.weekly.usual(index) * (end - from);
-                for level in [&mut self.fast, &mut self.slow] {
-                    level.add_usual(usual, to - end, end - from);
-                }
+                self.fast.add_usual(usual, to - end, end - from);
+            }
+            if self.weekly.knows_a_day() {
+                self.slow.add_usual(usual, to - end, end - from);
             }
         });
     }

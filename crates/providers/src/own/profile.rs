@@ -21,6 +21,11 @@ impl Profile {
         self.seen > 0.0
     }
 
+    /// Whether a day is known, so that every slot of day has something usual.
+    pub(super) fn knows_a_day(&self) -> bool {
+        self.seen > 0.0 && self.seen * 2.0 >= self.cells.len() as f64
+    }
+
     /// What is usual at a slot of day.
     pub(super) fn at(&self, of_day: usize) -> f64 {
         let per_day = self.cells.len() / 2;

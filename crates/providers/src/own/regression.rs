@@ -115,9 +115,17 @@ impl Regression {
             let hour = self.grid.per_hour();
             let mean = (0..24).map(|age| self.deviations.or_zero(index - age * hour)).sum::<f64>() / 24.0;
             self.means.set(KEPT_DAYS * per_day, index, mean);
-            self.fit(index, deviation);
+            if self.profile.knows_a_day() {
+                self.fit(index, deviation);
+            }
         }
+        let knew_a_day = self.profile.knows_a_day();
         self.profile.learn(place_count(per_day), of_day, value);
+        if self.profile.knows_a_day() && !knew_a_day {
+            // The first day is what is usual; what it was compared with before says nothing.
+            self.deviations.reset();
+            self.means.reset();
+        }
     }
 
     /// What is usual in a slot.
@@ -163,7 +171,8 @@ impl Regression {
             let knot = self.turn % known;
             let strength = PRIOR_DAYS * self.grid.per_day() as f64;
             let sums = &self.sums[knot * SUMS..(knot + 1) * SUMS];
-            let solved = ridge::solve(sums, &self.prior(knot), &[strength; FEATURES]);
+            let pull = ridge::mean_squares(sums).map(|square: f64| square * strength);
+            let solved = ridge::solve(sums, &self.prior(knot), &pull);
             self.weights[knot * FEATURES..(knot + 1) * FEATURES].copy_from_slice(&solved);
             self.turn = (knot + 1) % known;
         }

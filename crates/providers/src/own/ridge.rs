@@ -30,9 +30,15 @@ pub(super) fn learn<const K: usize>(
     rest[K] = fade * rest[K] + weight;
 }
 
-/// The coefficients that fit best, each drawn to its prior as if by `strength` samples that say so. One
-/// that no sample tells about is its prior.
-pub(super) fn solve<const K: usize>(sums: &[f64], prior: &[f64; K], strength: &[f64; K]) -> [f64; K] {
+/// Mean squares of the features.
+pub(super) fn mean_squares<const K: usize>(sums: &[f64]) -> [f64; K] {
+    let seen = sums[K * (K + 1) / 2 + K];
+    core::array::from_fn(|row| if seen > 0.0 { sums[row * (row + 3) / 2] / seen } else { 0.0 })
+}
+
+/// The coefficients that fit best, each drawn to its prior: `pull` is added to the feature's sum of
+/// squares, as if that much of it had said so. One that no sample tells about is its prior.
+pub(super) fn solve<const K: usize>(sums: &[f64], prior: &[f64; K], pull: &[f64; K]) -> [f64; K] {
     let (triangle, rest) = sums.split_at(K * (K + 1) / 2);
     let seen = rest[K];
     if seen <= 0.0 {
@@ -44,8 +50,8 @@ pub(super) fn solve<const K: usize>(sums: &[f64], prior: &[f64; K], strength: &[
     let mut at = 0;
     for row in 0..K {
         let own = triangle[at + row];
-        // On the feature's own scale; where it has none, anything fixes it to its prior.
-        let pull = if own > 0.0 { own * strength[row] / seen } else { 1.0 };
+        // Where no sample tells about a feature, anything fixes it to its prior.
+        let pull = if own > 0.0 { pull[row] } else { 1.0 };
         for column in 0..row {
             let mut sum = triangle[at + column];
             for (one, other) in factor[row][..column].iter().zip(&factor[column][..column]) {

@@ -59,6 +59,13 @@ impl Ring {
         length_fits && !self.values.iter().any(|value| value.is_infinite())
     }
 
+    /// Makes 0 of everything known.
+    pub(super) fn reset(&mut self) {
+        for value in self.values.iter_mut().filter(|value| !value.is_nan()) {
+            *value = 0.0;
+        }
+    }
+
     /// Forgets everything and goes to `index`.
     pub(super) fn clear(&mut self, length: i64, index: i64) {
         self.values.clear();

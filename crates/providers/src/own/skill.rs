@@ -29,6 +29,7 @@ const PRIOR_NOWCAST: f64 = 0.7;
 const NOWCAST_FADING_HOURS: f64 = 6.0;
 /// How many days of samples the prior counts for.
 const PRIOR_DAYS: f64 = 1.0;
+const PULL: f64 = 1000.0;
 /// A miss this many times the usual one counts no more than that: single wild values teach little.
 const WILD: f64 = 2.0;
 /// Bounds of the correction of a provider's scale.
@@ -287,13 +288,14 @@ impl Skill {
         let nowcast = PRIOR_NOWCAST * libm::exp(-(hours - 1.0).max(0.0) / NOWCAST_FADING_HOURS);
         let mut prior = [PRIOR_WEIGHT, PRIOR_WEIGHT * nowcast, 0.0, 0.0, 0.0];
         let days = PRIOR_DAYS * self.grid.per_day() as f64;
-        let mut strength = [days; FEATURES];
-        let mut solved = ridge::solve(regression, &prior, &strength);
+        let miss = if rest[3] > 0.0 { rest[2] / rest[3] } else { 0.0 };
+        let mut pull = [PULL * self.grid.per_hour() as f64 * miss * miss + 1e-9; FEATURES];
+        let mut solved = ridge::solve(regression, &prior, &pull);
         if !(0.0..=1.0).contains(&solved[0]) {
             // The errors stand in for what a weight beyond its bounds would have done.
             prior[0] = solved[0].clamp(0.0, 1.0);
-            strength[0] = FIXED;
-            solved = ridge::solve(regression, &prior, &strength);
+            pull[0] = FIXED * ridge::mean_squares::<FEATURES>(regression)[0];
+            solved = ridge::solve(regression, &prior, &pull);
         }
         let (actuals, tolds, count) = (rest[0], rest[1], rest[3]);
         let drawn = if count > 0.0 { days * actuals / count } else { 0.0 };

@@ -17,8 +17,9 @@ const NEW_DAY: f64 = 1.0 / 7.0;
 const NEW_WEEK: f64 = 0.3;
 /// Weight of a new slot in the mean of all, once a day was seen.
 const NEW_SLOT: f64 = 1.0 / DAY as f64;
-/// How many weeks the time of day counts for beside the time of week.
-const DAY_IN_WEEKS: f64 = 0.3;
+/// How many weeks the time of day counts for beside the time of week, before a week is known; each week
+/// makes it less.
+const DAY_IN_WEEKS: f64 = 1.0;
 /// Share of a slot that must be covered by reports to say how it was.
 const COVERED: f64 = 0.25;
 /// Highest rate that is kept, in requests per second.
@@ -71,6 +72,11 @@ impl Weekly {
         !self.level.0.is_empty()
     }
 
+    /// Whether a day is known.
+    pub(super) fn knows_a_day(&self) -> bool {
+        f64::from(self.level.at(0).samples) * NEW_SLOT >= 1.0
+    }
+
     /// Requests per second that are usual in a slot.
     pub(super) fn usual(&self, index: i64) -> f64 {
         let (mut day, week) = (self.day.at(index), self.week.at(index));
@@ -78,8 +84,8 @@ impl Weekly {
             day = self.level.at(index);
         }
         let weeks = f64::from(week.samples);
-        let sum = f64::from(day.mean) * DAY_IN_WEEKS + f64::from(week.mean) * weeks;
-        sum / (DAY_IN_WEEKS + weeks)
+        let days = DAY_IN_WEEKS / (1.0 + weeks);
+        (f64::from(day.mean) * days + f64::from(week.mean) * weeks) / (days + weeks)
     }
 
     /// Requests per second over the open slots.
