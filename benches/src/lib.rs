@@ -4,7 +4,11 @@
 //! yardstick measured in the same run: reading the clock once, which everybody has a feeling for.
 //!
 //! What this crate does not do: it proves nothing. Behaviour is tested elsewhere.
-#![expect(clippy::unwrap_used, reason = "constants in range; a bench may stop where one is not")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "constants in range; a bench may stop where one is not"
+)]
 
 use std::hint::black_box;
 use std::io::Write as _;

@@ -144,6 +144,11 @@ impl State {
         if !self.weekly.is_known() {
             return self.weekly.so_far();
         }
+        if self.weekly.knows(index) && !self.weekly.knows_a_day() {
+            // On the first day the levels compare with the mean so far: right for times of day that are
+            // not known, wrong for those that are.
+            return self.weekly.usual(index);
+        }
         let age = lead + (now - self.until).max(0.0);
         let fast = libm::exp(-age / FAST_REACH);
         let slow = libm::exp(-age / SLOW_REACH) * (1.0 - fast);

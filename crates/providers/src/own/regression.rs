@@ -103,6 +103,11 @@ impl Regression {
         self.means.clear(kept, index);
     }
 
+    /// The nearest value that can be believed of a slot.
+    pub(super) fn plausible(&self, index: i64, value: f64) -> f64 {
+        self.profile.plausible(self.grid.of_day(index), value)
+    }
+
     /// Takes the actual value of a slot; one that is not newer than the newest is remembered, but nothing
     /// is fitted to it.
     pub(super) fn learn(&mut self, index: i64, value: f64) {

@@ -27,9 +27,11 @@ const PRIOR_WEIGHT: f64 = 0.8;
 const PRIOR_NOWCAST: f64 = 0.7;
 /// Hours in which that share fades by e.
 const NOWCAST_FADING_HOURS: f64 = 6.0;
-/// How many days of samples the prior counts for.
+/// How many days of samples a scale of 1 counts for, as the prior.
 const PRIOR_DAYS: f64 = 1.0;
-const PULL: f64 = 1000.0;
+/// What the other priors count for, in squares of the usual miss per hour of slots: a coefficient is taken
+/// to lie within 0.3 of its prior, and misses of some six hours to be one miss.
+const PRIOR_PULL: f64 = 50.0;
 /// A miss this many times the usual one counts no more than that: single wild values teach little.
 const WILD: f64 = 2.0;
 /// Bounds of the correction of a provider's scale.
@@ -289,7 +291,7 @@ impl Skill {
         let mut prior = [PRIOR_WEIGHT, PRIOR_WEIGHT * nowcast, 0.0, 0.0, 0.0];
         let days = PRIOR_DAYS * self.grid.per_day() as f64;
         let miss = if rest[3] > 0.0 { rest[2] / rest[3] } else { 0.0 };
-        let mut pull = [PULL * self.grid.per_hour() as f64 * miss * miss + 1e-9; FEATURES];
+        let mut pull = [PRIOR_PULL * self.grid.per_hour() as f64 * miss * miss + 1e-9; FEATURES];
         let mut solved = ridge::solve(regression, &prior, &pull);
         if !(0.0..=1.0).contains(&solved[0]) {
             // The errors stand in for what a weight beyond its bounds would have done.

@@ -68,7 +68,7 @@ impl From<State> for Stored {
             step_seconds: grid.step(),
             trust: skill.packed_trust(),
             profile: own.profile.cells,
-            level: vec![own.profile.level, own.profile.seen],
+            level: vec![own.profile.level, own.profile.seen, own.profile.spread],
             deviations: own.deviations.into(),
             deviation_means: own.means.into(),
             sums: own.sums,
@@ -105,10 +105,10 @@ impl TryFrom<Stored> for State {
         }
         let own = &mut state.own;
         own.profile.cells = stored.profile;
-        let &[level, seen] = stored.level.as_slice() else {
-            return wrong("level", "should be a mean and a count");
+        let &[level, seen, spread] = stored.level.as_slice() else {
+            return wrong("level", "should be a mean, a count and a spread");
         };
-        (own.profile.level, own.profile.seen) = (level, seen);
+        (own.profile.level, own.profile.seen, own.profile.spread) = (level, seen, spread.max(0.0));
         (own.sums, own.weights, own.turn) = (stored.sums, stored.weights, stored.turn);
         (own.deviations, own.means) = (stored.deviations.into(), stored.deviation_means.into());
         if !own.is_whole() {

@@ -77,6 +77,11 @@ impl Weekly {
         f64::from(self.level.at(0).samples) * NEW_SLOT >= 1.0
     }
 
+    /// Whether a slot's time of day is known.
+    pub(super) fn knows(&self, index: i64) -> bool {
+        self.day.at(index).samples > 0.0
+    }
+
     /// Requests per second that are usual in a slot.
     pub(super) fn usual(&self, index: i64) -> f64 {
         let (mut day, week) = (self.day.at(index), self.week.at(index));
