@@ -317,6 +317,26 @@ fn a_value_from_a_future_that_was_none_is_outlived() {
 }
 
 #[test]
+fn what_was_worked_out_for_another_time_is_not_used() {
+    // Two days, then a day of values from long before: the learner goes back to them. What it told of the
+    // days after the first two must not be taken for what it said then.
+    let mut kept = CarbonLearner::default();
+    let mut stored = CarbonLearner::default();
+    for index in (20 * DAY..22 * DAY).chain(0..3 * DAY) {
+        for learner in [&mut kept, &mut stored] {
+            learner.observe_vintage(&vintage(index, DAY, usual), at(index));
+            learner.observe_actual(&slot(index, usual(index) + 9.0 * noise(index, 4)));
+        }
+        stored = serde_json::from_str(&serde_json::to_string(&stored).unwrap()).unwrap();
+        let provider = vintage(index + 1, DAY, usual);
+        let [kept, stored] =
+            [&mut kept, &mut stored].map(|learner| blend(learner, Some(&provider), index + 1, DAY));
+        assert_eq!(kept, stored, "after {index}");
+    }
+    assert_eq!(serde_json::to_string(&kept).unwrap(), serde_json::to_string(&stored).unwrap());
+}
+
+#[test]
 fn slots_of_other_lengths_are_resampled() {
     let grams = |index: i64| 100.0 + (index % 7) as f64;
     let minutes = |minute: i64| at(0) + SignedDuration::from_mins(minute);

@@ -21,6 +21,9 @@ use crate::run::Outcome;
 use crate::study::Study;
 use crate::world::World;
 
+/// A mean error above this multiple of the target is marked: less may be rounding.
+pub(crate) const OVERSPENT: f64 = 1.005;
+
 /// One study and what it was made of.
 pub(crate) struct Report<'a> {
     pub(crate) command: &'static str,

@@ -12,8 +12,6 @@ use crate::args::{Reports, aims};
 use crate::guarantee::Verdict;
 use crate::world::World;
 
-/// A mean error above this multiple of the target is marked.
-const OVERSPENT: f64 = 1.005;
 /// Widest line.
 const COLUMNS: usize = 100;
 
@@ -184,7 +182,7 @@ fn row(
     paint: &Paint,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let overspent = line.totals.mean_error > report.target_error() * OVERSPENT;
+    let overspent = line.totals.mean_error > report.target_error() * super::OVERSPENT;
     let broken = line.verdict == Verdict::Broken;
     let mut text = String::new();
     for (index, (cell, width)) in row_cells(report, line, scale).iter().zip(WIDTHS).enumerate() {
@@ -223,8 +221,8 @@ fn foot(report: &Report<'_>, scale: &Scale, paint: &Paint, out: &mut impl Write)
     say("a part of what hindsight (budget) saves; regret is what it emits beyond that hindsight.")?;
     say("Errors are means per request; worst 24 h is that of any 24 h, in targets; most overspent is the")?;
     say("most ever spent beyond the target by then, in mean days of budget; churn is the traffic that an")?;
-    say("evaluation moves between flavours. ! marks a mean error above the target: what such a policy")?;
-    say("saves is bought with errors nobody allowed.")?;
+    say("evaluation moves between flavours. ! marks a mean error more than 0.5 % above the target:")?;
+    say("what such a policy saves is bought with errors nobody allowed.")?;
     if report.study.broken().next().is_some() {
         say("!! marks a policy that broke the budget it promises to keep: a defect.")?;
     }

@@ -10,8 +10,6 @@ use super::text::{number, percent, significant, whole_percent};
 const P100: &str = "p100";
 const CONSTANT_MIX: &str = "constant-mix";
 const HINDSIGHT: &str = "hindsight";
-/// A mean error above this multiple of the target is more than rounding.
-const OVERSPENT: f64 = 1.005;
 /// Differences below this part of the emissions are rounding.
 const NOTHING: f64 = 5e-5;
 
@@ -181,7 +179,7 @@ impl<'a> Story<'a> {
 }
 
 fn within(target_error: f64, sums: &Sums) -> bool {
-    sums.error() <= target_error * OVERSPENT + 1e-9
+    sums.error() <= target_error * crate::report::OVERSPENT + 1e-9
 }
 
 /// `1.93 % less`, `0.40 % more`, `as much`; reads on with "than".
