@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ledger::{Accounting, Bounds, Span};
 use models::schedule::{
     BudgetReport, Credits, FlavourShare, ForecastReport, ManualReport, MeanErrors, PlanReport, Processing,
-    Schedule,
+    Schedule, UsedFor,
 };
 use models::weights::apportion;
 use models::{CarbonTarget, Forecast, Setting, Timestamp};
@@ -41,10 +41,7 @@ impl Session {
         scratch: &mut Scratch,
     ) -> Option<Schedule> {
         self.end_interval(now);
-        if self.menu.is_none() {
-            self.intervals.end(now);
-            return None;
-        }
+        self.menu.as_ref()?;
         if self.manual.as_ref().is_some_and(|overriding| overriding.until <= now) {
             self.manual = None;
         }
@@ -133,7 +130,7 @@ impl Session {
             processing: self.processing(forecast, &outlook, now),
             budget: Some(self.budget_report(now)),
             plan: scratch.decision.plan.filter(|_| until.is_none()).map(plan_report),
-            forecast: ForecastReport { used_for, ..report(forecast, &outlook) },
+            forecast: report(forecast, &outlook, used_for),
             reason: self.reason(&scratch.decision),
             warnings: self.warnings_now(forecast, &outlook, has_own),
             manual: self.manual.as_ref().map(|overriding| ManualReport {
@@ -343,7 +340,7 @@ fn is_stale(outlook: &Outlook) -> bool {
     outlook.now.is_none() && outlook.next.is_none()
 }
 
-fn report(forecast: Option<&Arc<Forecast>>, outlook: &Outlook) -> ForecastReport {
+fn report(forecast: Option<&Arc<Forecast>>, outlook: &Outlook, used_for: Arc<[UsedFor]>) -> ForecastReport {
     ForecastReport {
         now: outlook.now.map(|slot| slot.forecast.get()),
         next: outlook.next.map(|slot| slot.forecast.get()),
@@ -352,7 +349,7 @@ fn report(forecast: Option<&Arc<Forecast>>, outlook: &Outlook) -> ForecastReport
         issued_at: forecast.and_then(|forecast| forecast.issued_at),
         retrieved_at: forecast.map(|forecast| forecast.retrieved_at),
         stale: forecast.is_some() && is_stale(outlook),
-        used_for: Arc::from([]),
+        used_for,
     }
 }
 

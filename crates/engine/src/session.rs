@@ -102,7 +102,6 @@ impl Session {
     pub(crate) fn reconfigure(&mut self, setup: Setup, now: Timestamp) -> bool {
         // What the old bounds saw is counted within the old bounds, and not again within the new ones.
         self.end_interval(now);
-        self.intervals.end(now);
         let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
         self.retired.replace(&before, &after, now);
         self.ledger.reconfigure(setup.bounds, seconds(setup.config.number(Setting::CreditWindow)));
@@ -149,6 +148,7 @@ impl Session {
         if let Some((posting, part)) = self.intervals.running(now) {
             let _ = self.ledger.scale(posting, part);
         }
+        self.intervals.end(now);
         self.budget.end(now);
     }
 
