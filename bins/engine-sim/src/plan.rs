@@ -1,9 +1,9 @@
 //! How the engine is set up, and how often it is asked.
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Overrides, Setting};
+use models::{CarbonTarget, Overrides, Setting, Timestamp};
 
-use crate::args::{EngineArgs, Reports};
+use crate::args::{End, EngineArgs, Reports};
 use crate::budget::Terms;
 use crate::world::{CarbonSlot, World};
 
@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// How the engine comes to know what was served.
     pub(crate) reports: Reports,
+    /// When the engine expects the service to end; none where it does not know.
+    pub(crate) ends_at: Option<Timestamp>,
     /// What is kept of every simulation.
     pub(crate) keep: Keep,
 }
@@ -68,7 +70,8 @@ impl Plan {
             // The command line was held to the same ranges.
             let _ = overrides.set_number(setting, value);
         }
-        Self { overrides, every, seed: args.seed, reports: args.feedback, keep }
+        let ends_at = (args.end == End::Known).then(|| world.span().1);
+        Self { overrides, every, seed: args.seed, reports: args.feedback, ends_at, keep }
     }
 
     /// The error budget at the world's mean demand: what a policy's is measured against.

@@ -130,6 +130,7 @@ impl<'a> Simulation<'a> {
             // Virtual time is never late: a slot is decided for when it begins.
             slot_lead: SignedDuration::ZERO,
             max_planned_interval: plan.every,
+            ends_at: plan.ends_at,
             ..EngineOptions::default()
         };
         let mut engine = Engine::new(options, Registry::builtin());

@@ -409,20 +409,21 @@ impl Engine {
         }
         let forecast = self.forecasts.latest(&session.target).cloned();
         let known = self.forecasts.known(&session.target);
-        let view = match session.evaluate(now, forecast.as_ref(), known, &mut self.scratch) {
-            None => View::Pending(session.pending_reason()),
-            Some(schedule) => {
-                let document = schedule.document(self.forecasts.published_slots(&session.target, now));
-                self.published += 1;
-                View::Schedule(Arc::new(Published {
-                    schedule,
-                    document,
-                    sequence: self.published,
-                    forecast,
-                    totals: session.totals.clone(),
-                }))
-            }
-        };
+        let view =
+            match session.evaluate(now, forecast.as_ref(), known, self.options.ends_at, &mut self.scratch) {
+                None => View::Pending(session.pending_reason()),
+                Some(schedule) => {
+                    let document = schedule.document(self.forecasts.published_slots(&session.target, now));
+                    self.published += 1;
+                    View::Schedule(Arc::new(Published {
+                        schedule,
+                        document,
+                        sequence: self.published,
+                        forecast,
+                        totals: session.totals.clone(),
+                    }))
+                }
+            };
         if let Some(due) = session.due {
             self.due.insert((due, id.clone()));
         }

@@ -32,12 +32,14 @@ pub(crate) struct Scratch {
 }
 
 impl Session {
-    /// Evaluates at `now` and queues the next evaluation. Nothing where every flavour is disabled.
+    /// Evaluates at `now` and queues the next evaluation. Nothing where every flavour is disabled; nothing is
+    /// planned beyond `ends_at`, where the service is known to end.
     pub(crate) fn evaluate(
         &mut self,
         now: Timestamp,
         forecast: Option<&Arc<Forecast>>,
         known: &mut Known,
+        ends_at: Option<Timestamp>,
         scratch: &mut Scratch,
     ) -> Option<Schedule> {
         self.end_interval(now);
@@ -61,6 +63,7 @@ impl Session {
             instant: outlook.instant,
             next_due: next,
             last: self.evaluated_at,
+            ends_at,
             estimates: ahead.map_or(&[], |(estimates, _)| estimates),
             budget: &self.budget,
             demand: &self.learner,

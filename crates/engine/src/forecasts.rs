@@ -12,8 +12,9 @@ use providers::own::{CarbonLearner, Estimate};
 
 use crate::time::earlier;
 
-/// How far ahead is estimated.
-pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(48);
+/// How far ahead is estimated: the two days of a provider's forecast, and two more of the own one. They are
+/// worth nothing to a budget of a day, and up to some points of the gain to one of a week.
+pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(96);
 
 /// What is known, by target.
 #[derive(Debug, Default)]

@@ -134,6 +134,8 @@ pub(crate) struct View<'a> {
     pub(crate) instant: Timestamp,
     pub(crate) next_due: Timestamp,
     pub(crate) last: Option<Timestamp>,
+    /// When the service ends, where that is known.
+    pub(crate) ends_at: Option<Timestamp>,
     pub(crate) estimates: &'a [Estimate],
     pub(crate) budget: &'a ErrorBudget,
     pub(crate) demand: &'a DemandLearner,
@@ -166,7 +168,9 @@ impl View<'_> {
     ) -> Horizon<'b> {
         expected.refresh_slots(self.now, self.budget.accounting(), self.demand, self.estimates);
         buffers.slots.clear();
-        let ahead = self.estimates.iter().zip(&expected.slots);
+        let end = self.ends_at.unwrap_or(Timestamp::MAX);
+        let ahead =
+            self.estimates.iter().zip(&expected.slots).take_while(|(estimate, _)| estimate.from < end);
         for (estimate, requests) in ahead.filter(|(estimate, _)| estimate.to > self.instant) {
             let whole = estimate.to.duration_since(estimate.from).as_secs_f64();
             let seconds = estimate.to.duration_since(estimate.from.max(self.instant)).as_secs_f64();
@@ -177,6 +181,7 @@ impl View<'_> {
         Horizon {
             slots: &buffers.slots,
             floors: &buffers.floors,
+            is_last: self.estimates.last().is_some_and(|last| last.to >= end),
             credit: self.budget.spendable(),
             capacity: self.budget.capacity() - self.budget.floor(),
             most_requests: self.most_load(),

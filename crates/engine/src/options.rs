@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Overrides};
+use models::{CarbonTarget, Overrides, Timestamp};
 
 /// How instants of different schedules relate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,6 +49,9 @@ pub struct EngineOptions {
     /// Longest interval between evaluations under a policy that looks ahead: how long the error budget's
     /// guard has to hold without news.
     pub max_planned_interval: SignedDuration,
+    /// When the service ends for good, where that is known: nothing is planned beyond, and credit that is
+    /// left then is worth nothing.
+    pub ends_at: Option<Timestamp>,
     /// Most schedules.
     pub max_schedules: usize,
     /// Which carbon targets exist. A schedule that asks for another follows the default one, and says so.
@@ -56,7 +59,8 @@ pub struct EngineOptions {
 }
 
 impl Default for EngineOptions {
-    /// Built-in defaults, spread by name, a lead of 2 s, plans renewed each minute, 100 000 schedules, any target.
+    /// Built-in defaults, spread by name, a lead of 2 s, plans renewed each minute, no end in sight,
+    /// 100 000 schedules, any target.
     fn default() -> Self {
         Self {
             defaults: Overrides::default(),
@@ -64,6 +68,7 @@ impl Default for EngineOptions {
             spread: Spread::default(),
             slot_lead: SignedDuration::from_secs(2),
             max_planned_interval: SignedDuration::from_secs(60),
+            ends_at: None,
             max_schedules: 100_000,
             targets: Arc::new(AnyTarget),
         }

@@ -22,10 +22,10 @@ pub struct RecedingHorizon {
 
 /// How many bids there are for credit left at the end of the horizon.
 const TERMINAL_BIDS: u32 = 8;
-/// How far their prices are spread around the slow average.
-const TERMINAL_SPREAD: f64 = 0.4;
-/// Time constant of that average, seconds: 14 days.
-const PRICE_MEMORY: f64 = 14.0 * 86_400.0;
+/// How far the price of credit is lifted where nothing is banked, and lowered where no more can be.
+const TERMINAL_SPREAD: f64 = 0.5;
+/// Time constant of the slow average of prices, seconds: 60 days.
+const PRICE_MEMORY: f64 = 60.0 * 86_400.0;
 
 impl Policy for RecedingHorizon {
     fn name(&self) -> &'static str {
@@ -108,7 +108,7 @@ impl RecedingHorizon {
                 .map(|slot| Load { ledger: slot.requests, emissions: slot.requests * slot.intensity }),
         );
         self.terminal.clear();
-        if let Some(price) = self.price.average() {
+        if let Some(price) = self.price.average().filter(|_| !horizon.is_last) {
             let quantity = horizon.capacity / f64::from(TERMINAL_BIDS);
             self.terminal.extend((0..TERMINAL_BIDS).map(|index| {
                 // The dearest bids come first: they are for the first credit that is left.
@@ -144,10 +144,14 @@ fn grams(unit: PriceUnit) -> f64 {
 
 /// How much dearer than on average credit is where `filled`, in [0, 1], of what can be banked is banked.
 ///
+/// Little around the middle and much at both ends: what is banked there is a buffer, and as long as it is
+/// neither used up nor about to overflow, one price for all times is the best there is.
+///
 /// The terminal bids lift the price by this, so a price that was seen is divided by it before it is averaged:
 /// an account that begins empty would otherwise drive its own average up, and save for weeks.
 fn terminal_lift(filled: f64) -> f64 {
-    1.0 + TERMINAL_SPREAD * (1.0 - 2.0 * filled.clamp(0.0, 1.0))
+    let short = 1.0 - 2.0 * filled.clamp(0.0, 1.0);
+    1.0 + TERMINAL_SPREAD * short * short.abs()
 }
 
 /// A slow average of the price of credit: what credit is worth beyond the horizon.

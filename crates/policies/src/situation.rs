@@ -31,6 +31,9 @@ pub struct Horizon<'a> {
     pub slots: &'a [Ahead],
     /// The least credit to be kept at the beginning of each slot and, last, at the end; empty for none.
     pub floors: &'a [f64],
+    /// Whether the service ends with the last slot: what is banked then is worth nothing. Otherwise the
+    /// horizon is only as far as can be seen.
+    pub is_last: bool,
     /// Credit above the floor of the budget, requests x error; below 0 it is debt.
     pub credit: f64,
     /// Most credit above the floor that can be banked, requests x error.

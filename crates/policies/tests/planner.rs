@@ -114,7 +114,7 @@ proptest! {
         let slots: Vec<Ahead> =
             slots.into_iter().map(|(seconds, intensity, requests)| Ahead { seconds, intensity, requests }).collect();
         let menu = builtin_menu();
-        let horizon = Horizon { slots: &slots, floors: &[], credit, capacity, most_requests, elapsed_seconds: 60.0 };
+        let horizon = Horizon { slots: &slots, floors: &[], is_last: false, credit, capacity, most_requests, elapsed_seconds: 60.0 };
         let mut policy = RecedingHorizon::default();
         let mut decision = Decision::default();
         for _ in 0..3 {
@@ -172,6 +172,7 @@ fn reasons_say_what_decided() {
     let horizon = Horizon {
         slots: &slots,
         floors: &[],
+        is_last: false,
         credit: 500.0,
         capacity: 2400.0,
         most_requests: 50.0,
@@ -189,7 +190,7 @@ fn reasons_say_what_decided() {
     insta::assert_snapshot!(sentence, @"the plan serves this slot with a mean error of 0.3; credit saves 200 relative g per unit of error elsewhere");
     let (bound, sentence) = say(Some(Horizon { credit: 5.0, most_requests: 5e3, ..horizon }), 0.05);
     assert_eq!(bound, Bound::Guard);
-    insta::assert_snapshot!(sentence, @"a mean error of 0.051: more could break the error budget before the next evaluation; credit saves 603 relative g per unit of error elsewhere");
+    insta::assert_snapshot!(sentence, @"a mean error of 0.051: more could break the error budget before the next evaluation; credit saves 600.6 relative g per unit of error elsewhere");
     assert_eq!(say(Some(Horizon { credit: 0.0, ..horizon }), 0.05).0, Bound::Nothing);
     assert_eq!(say(Some(Horizon { credit: -1.0, ..horizon }), 0.05).0, Bound::Debt);
     assert_eq!(say(Some(Horizon { slots: &[], ..horizon }), 0.05).0, Bound::NoForecast);

@@ -117,6 +117,7 @@ fn the_policy_publishes_its_first_step() {
         horizon: Some(Horizon {
             slots: &slots,
             floors: &[],
+            is_last: false,
             credit: ACCOUNT.credit,
             capacity: ACCOUNT.capacity,
             most_requests: 5.0,

@@ -12,7 +12,7 @@ use models::{Setting, Timestamp};
 pub(crate) use sweep::{Shard, SweepArgs};
 #[cfg(test)]
 pub(crate) use values::budget_window;
-pub(crate) use values::{FactorsArg, ForecastMode, Reports, aims, once};
+pub(crate) use values::{End, FactorsArg, ForecastMode, Reports, aims, once};
 
 /// Replay carbon traces through the decision engine under virtual time.
 ///
@@ -165,6 +165,10 @@ pub(crate) struct EngineArgs {
     /// How the engine comes to know what was served: ok, late:N, lost:P, split or none
     #[arg(long, value_name = "FAULT", value_parser = values::reports, default_value_t = Reports::Prompt)]
     pub(crate) feedback: Reports,
+    /// Whether the engine knows when the simulated time ends, as hindsight does: credit that is left then
+    /// is worth nothing
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = End::Known)]
+    pub(crate) end: End,
     /// Seed of the built-in scenario, of policies that draw lots and of lost posts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,

@@ -153,6 +153,24 @@ pub(crate) fn aims(daily_aim: f64) -> bool {
     daily_aim < NO_AIM
 }
 
+/// Whether the engine knows when the simulated time ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum End {
+    /// It does, as hindsight does
+    Known,
+    /// It does not: what is banked at the end was saved for nothing
+    Open,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Known => "known",
+            Self::Open => "open",
+        })
+    }
+}
+
 /// Which emission factors to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FactorsArg {

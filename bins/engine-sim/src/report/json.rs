@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::{FINE, GRAMS, Line, Report, rounded};
 use crate::account::in_grams;
-use crate::args::aims;
+use crate::args::{End, aims};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +91,7 @@ struct Engine {
     budget_daily_aim: Option<f64>,
     evaluate_every_seconds: i64,
     feedback: String,
+    end: String,
     seed: u64,
 }
 
@@ -225,6 +226,7 @@ fn engine(report: &Report<'_>) -> Engine {
         budget_daily_aim: Some(plan.number(Setting::BudgetDailyAim)).filter(|aim| aims(*aim)),
         evaluate_every_seconds: plan.every.as_secs(),
         feedback: plan.reports.to_string(),
+        end: if plan.ends_at.is_some() { End::Known } else { End::Open }.to_string(),
         seed: plan.seed,
     }
 }

@@ -107,6 +107,8 @@ pub(super) fn head(report: &Report<'_>) -> Vec<(&'static str, String)> {
             number(Setting::CreditMax),
         ),
     ));
+    let knows = if plan.ends_at.is_some() { "as hindsight does, knows" } else { "does not know" };
+    said.push(("", format!("it {knows} when the simulated time ends")));
     said
 }
 

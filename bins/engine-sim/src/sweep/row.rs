@@ -11,7 +11,7 @@ use crate::study::Study;
 use crate::world::{World, file_name};
 
 /// Columns that say what a simulation was.
-pub(super) const KEY: [&str; 20] = [
+pub(super) const KEY: [&str; 21] = [
     "carbon",
     "forecast_file",
     "demand",
@@ -31,6 +31,7 @@ pub(super) const KEY: [&str; 20] = [
     "credit_window",
     "evaluate_every_seconds",
     "feedback",
+    "end",
     "seed",
 ];
 
@@ -98,6 +99,7 @@ impl Key {
             engine.credit_window.to_string(),
             engine.evaluate_every.map_or_else(|| "slot".to_owned(), |every| every.as_secs().to_string()),
             engine.feedback.to_string(),
+            engine.end.to_string(),
             engine.seed.to_string(),
         ])
     }

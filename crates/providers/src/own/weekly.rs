@@ -20,6 +20,9 @@ const NEW_SLOT: f64 = 1.0 / DAY as f64;
 /// How many weeks the time of day counts for beside the time of week, before a week is known; each week
 /// makes it less.
 const DAY_IN_WEEKS: f64 = 1.0;
+/// A slot that came to more than this many times the usual, or to less than that part of it, teaches no more
+/// than this: an hour of great news must not be expected again in a week.
+const WILD: f64 = 3.0;
 /// Share of a slot that must be covered by reports to say how it was.
 const COVERED: f64 = 0.25;
 /// Highest rate that is kept, in requests per second.
@@ -127,11 +130,18 @@ impl Weekly {
 
     fn close(&mut self, slot: Open) {
         if slot.seconds >= COVERED * SLOT {
-            let rate = (slot.requests / slot.seconds).min(MAX_RATE);
+            let rate = self.plausible(slot.index, (slot.requests / slot.seconds).min(MAX_RATE));
             self.day.learn(DAY, slot.index, rate, NEW_DAY);
             self.week.learn(WEEK, slot.index, rate, NEW_WEEK);
             self.level.learn(1, slot.index, rate, NEW_SLOT);
         }
+    }
+
+    /// The nearest rate that is learned from. A change that stays is learned step by step.
+    fn plausible(&self, index: i64, rate: f64) -> f64 {
+        let usual = self.usual(index);
+        let known = usual > 0.0 && self.knows_a_day() && self.knows(index);
+        if known { rate.clamp(usual / WILD, usual * WILD) } else { rate }
     }
 
     /// Whether it can be one: asked of what was stored.
