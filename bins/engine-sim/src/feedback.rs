@@ -23,7 +23,7 @@ pub(crate) struct Reporter {
 impl Reporter {
     pub(crate) fn new(reports: Reports, flavours: &FlavourSet, seed: u64) -> Self {
         let counts = flavours.iter().map(|flavour| (flavour.name.to_string(), 0)).collect();
-        let empty = Feedback { window_seconds: 1.0, window_end: None, counts };
+        let empty = Feedback { counts, ..Feedback::default() };
         Self {
             reports,
             noise: Noise::new(seed, Stream::Reports),

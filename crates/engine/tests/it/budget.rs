@@ -68,7 +68,12 @@ fn serve(world: &World, requests: u64, served: &mut Served) -> Vec<(String, u64)
 }
 
 fn report(world: &mut World, window: SignedDuration, counts: Vec<(String, u64)>) {
-    let feedback = Feedback { window_seconds: window.as_secs_f64(), window_end: Some(world.now), counts };
+    let feedback = Feedback {
+        window_seconds: window.as_secs_f64(),
+        window_end: Some(world.now),
+        counts,
+        ..Feedback::default()
+    };
     world.engine.feedback(&world.id, &feedback, world.now).unwrap();
 }
 
