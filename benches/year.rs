@@ -39,7 +39,8 @@ fn main() {
                 let shares = published.schedule.flavours.iter();
                 let counts =
                     shares.map(|share| (share.name.to_string(), u64::from(share.weight) * 10)).collect();
-                let feedback = Feedback { window_seconds: 1800.0, window_end: Some(now), counts };
+                let feedback =
+                    Feedback { window_seconds: 1800.0, window_end: Some(now), counts, ..Feedback::default() };
                 engine.feedback(&id, &feedback, now).unwrap();
             }
         });

@@ -1,7 +1,10 @@
-//! How the engine comes to know what was served: promptly, late, in parts, or not at all.
+//! How the engine comes to know what was served: promptly, late, in parts, twice, or not at all.
+//!
+//! Posts under a fault are numbered, as those of a router that repeats what was not answered have to be.
 
 use std::collections::VecDeque;
 
+use models::feedback::Sender;
 use models::{Feedback, FlavourSet, Timestamp};
 
 use crate::args::Reports;
@@ -9,13 +12,17 @@ use crate::noise::{Noise, Stream};
 
 /// Routers that share the traffic where it is split.
 const ROUTERS: usize = 3;
+/// Most posts at once: a part of each router; or a post, its repeat, and a repeat of the one before.
+const MOST: usize = ROUTERS;
 
 /// Posts what was served, as the fault has it.
 pub(crate) struct Reporter {
     reports: Reports,
     noise: Noise,
     /// What is posted now; buffers are reused.
-    posts: [Feedback; ROUTERS],
+    posts: [Feedback; MOST],
+    /// Intervals that ended: the number of a post, starting from 0.
+    ended: u64,
     /// Posts on their way, oldest first.
     waiting: VecDeque<Feedback>,
 }
@@ -23,11 +30,12 @@ pub(crate) struct Reporter {
 impl Reporter {
     pub(crate) fn new(reports: Reports, flavours: &FlavourSet, seed: u64) -> Self {
         let counts = flavours.iter().map(|flavour| (flavour.name.to_string(), 0)).collect();
-        let empty = Feedback { window_seconds: 1.0, window_end: None, counts };
+        let empty = Feedback { counts, ..Feedback::default() };
         Self {
             reports,
             noise: Noise::new(seed, Stream::Reports),
             posts: [empty.clone(), empty.clone(), empty],
+            ended: 0,
             waiting: VecDeque::new(),
         }
     }
@@ -38,11 +46,14 @@ impl Reporter {
         for (router, post) in self.posts.iter_mut().take(routers).enumerate() {
             post.window_seconds = to.duration_since(from).as_secs_f64();
             post.window_end = Some(to);
+            post.sender = (self.reports != Reports::Prompt)
+                .then(|| Sender { source: format!("router-{router}"), sequence: Some(self.ended) });
             for ((_, part), count) in post.counts.iter_mut().zip(counts) {
                 // Whole parts that add up.
                 *part = (count + router as u64) / routers as u64;
             }
         }
+        self.ended += 1;
         let arriving = match self.reports {
             Reports::Prompt => 1,
             Reports::Late(evaluations) => {
@@ -55,17 +66,33 @@ impl Reporter {
             }
             Reports::Lost(probability) => usize::from(self.noise.uniform() >= probability),
             Reports::Split => {
-                self.shuffle();
+                self.shuffle(ROUTERS);
                 ROUTERS
+            }
+            Reports::Duplicated => {
+                // What the first of them says is known in time; repeats come at once or an interval late.
+                let mut arriving = 1;
+                if let Some(repeat) = self.waiting.pop_front() {
+                    self.posts[arriving] = repeat;
+                    arriving += 1;
+                }
+                if self.noise.uniform() < 0.5 {
+                    self.waiting.push_back(self.posts[0].clone());
+                } else {
+                    self.posts[arriving] = self.posts[0].clone();
+                    arriving += 1;
+                }
+                self.shuffle(arriving);
+                arriving
             }
             Reports::None => 0,
         };
         &self.posts[..arriving]
     }
 
-    /// Any order, each alike.
-    fn shuffle(&mut self) {
-        for last in (1..ROUTERS).rev() {
+    /// The first `count` posts in any order, each alike.
+    fn shuffle(&mut self, count: usize) {
+        for last in (1..count).rev() {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0..=last")]
             let chosen = (self.noise.uniform() * (last + 1) as f64) as usize;
             self.posts.swap(chosen, last);
@@ -76,7 +103,10 @@ impl Reporter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::{Engine, EngineOptions};
     use jiff::SignedDuration;
+    use models::{Overrides, ScheduleId};
+    use policies::Registry;
 
     const MINUTES: u64 = 200;
 
@@ -109,8 +139,9 @@ mod tests {
         assert_eq!(total(&posts(Reports::Lost(1.0), 1)), 0);
         assert_eq!(total(&posts(Reports::None, 1)), 0);
         let late = posts(Reports::Late(10), 1);
-        let prompt: Vec<Feedback> = posts(Reports::Prompt, 1).into_iter().map(|(_, post)| post).collect();
-        let arrived: Vec<Feedback> = late.iter().map(|(_, post)| post.clone()).collect();
+        let said = |(_, post): &(u64, Feedback)| Feedback { sender: None, ..post.clone() };
+        let prompt: Vec<Feedback> = posts(Reports::Prompt, 1).iter().map(said).collect();
+        let arrived: Vec<Feedback> = late.iter().map(said).collect();
         assert_eq!(arrived, prompt[..prompt.len() - 10], "late, but otherwise as they were");
         assert!(late.iter().all(|(at, post)| *at == end(post) + 10));
     }
@@ -131,6 +162,63 @@ mod tests {
             }
         }
         assert!(orders.len() > 100, "{}", orders.len());
+    }
+
+    #[test]
+    fn every_post_but_the_last_arrives_twice_in_mixed_order() {
+        let (once, twice) = (posts(Reports::Prompt, 1), posts(Reports::Duplicated, 1));
+        let (mut at_once, mut late, mut overtaken) = (0, 0, 0);
+        for (minute, whole) in once {
+            let copies: Vec<usize> = (0..twice.len()).filter(|at| end(&twice[*at].1) == minute).collect();
+            let [first, repeat] = copies[..] else {
+                assert_eq!((copies.len(), minute), (1, MINUTES), "the last repeat may be under way yet");
+                continue;
+            };
+            let ((arrived, first_post), (again, second_post)) = (&twice[first], &twice[repeat]);
+            assert_eq!(first_post, second_post);
+            assert_eq!((first_post.total(), *arrived), (whole.total(), minute));
+            assert!(first_post.sender.as_ref().is_some_and(|sender| sender.sequence == Some(minute - 1)));
+            if again == arrived {
+                at_once += 1;
+            } else {
+                assert_eq!(*again, minute + 1);
+                late += 1;
+                overtaken += usize::from(end(&twice[repeat - 1].1) > minute);
+            }
+        }
+        assert!(at_once > 70 && late > 70 && overtaken > 30, "{at_once} {late} {overtaken}");
+        assert_eq!(twice, posts(Reports::Duplicated, 1));
+        assert_ne!(twice, posts(Reports::Duplicated, 2));
+    }
+
+    /// Requests that an engine counted of what was served.
+    fn counted(reports: Reports, seed: u64, numbered: bool) -> u64 {
+        let at =
+            |minute: u64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(i64::try_from(minute).unwrap());
+        let mut engine = Engine::new(EngineOptions::default(), Registry::builtin());
+        let id = ScheduleId::new("simulation", "simulation").unwrap();
+        engine.configure(&id, Overrides::default(), at(0)).unwrap();
+        for (minute, mut post) in posts(reports, seed) {
+            post.sender = post.sender.filter(|_| numbered);
+            engine.tick(at(minute));
+            engine.feedback(&id, &post, at(minute)).unwrap();
+        }
+        engine.tick(at(MINUTES + 60));
+        let published = engine.published(&id).unwrap();
+        published.schedule.budget.as_ref().unwrap().served_requests
+    }
+
+    #[test]
+    fn the_engine_counts_what_was_served_however_often_it_is_told() {
+        let truth = total(&posts(Reports::Prompt, 1));
+        for seed in 1..5 {
+            for reports in [Reports::Prompt, Reports::Split, Reports::Duplicated] {
+                assert_eq!(counted(reports, seed, true), truth, "{reports}, {seed}");
+            }
+            // Without numbers it could not tell.
+            assert_eq!(counted(Reports::Split, seed, false), truth);
+            assert!(counted(Reports::Duplicated, seed, false) > truth * 19 / 10);
+        }
     }
 
     #[test]

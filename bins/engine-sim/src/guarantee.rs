@@ -88,7 +88,7 @@ impl Guarantee {
     /// `least_error` is that of the best flavour.
     pub(crate) fn new(target: f64, least_error: f64, reports: Reports) -> Self {
         let open = match reports {
-            Reports::Prompt | Reports::Split | Reports::Lost(_) | Reports::None => 1,
+            Reports::Prompt | Reports::Split | Reports::Duplicated | Reports::Lost(_) | Reports::None => 1,
             Reports::Late(evaluations) => evaluations as usize + 1,
         };
         Self {

@@ -13,7 +13,7 @@ pub(crate) enum Stream {
     AtOnce = 4,
     /// What each issue of a noisy forecast brings.
     News = 5,
-    /// Which posts are lost, and in which order routers report.
+    /// Which posts are lost or repeated late, and in which order they arrive.
     Reports = 6,
 }
 

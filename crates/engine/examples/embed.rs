@@ -54,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             window_seconds: lasted.as_secs_f64(),
             window_end: Some(now),
             counts: counts.collect(),
+            ..Feedback::default()
         };
         engine.feedback(&id, &feedback, now)?;
         engine.tick(now);

@@ -25,6 +25,8 @@ pub struct FeedbackReport {
     pub credit_velocity: f64,
     /// Requests of this post.
     pub total_requests: u64,
+    /// Whether this post was counted before, by its source and sequence: nothing was counted now.
+    pub duplicate: bool,
 }
 
 /// What a tick did.

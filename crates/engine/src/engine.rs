@@ -216,7 +216,7 @@ impl Engine {
         Ok(cleared)
     }
 
-    /// Counts what was served.
+    /// Counts what was served, once however often a numbered post comes.
     ///
     /// # Errors
     ///
@@ -228,12 +228,13 @@ impl Engine {
         now: Timestamp,
     ) -> Result<FeedbackReport, RequestError> {
         let session = self.session(id)?;
-        let served = session.record(feedback, now)?;
+        let (served, duplicate) = session.record(feedback, now)?;
         Ok(FeedbackReport {
             realized_precision: served.mean_error().map(|error| 1.0 - error),
             credit_balance: session.ledger.balance(),
             credit_velocity: session.ledger.velocity(now),
             total_requests: served.requests(),
+            duplicate,
         })
     }
 

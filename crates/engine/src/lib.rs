@@ -43,6 +43,7 @@ mod intervals;
 mod options;
 mod retired;
 mod session;
+mod sources;
 mod time;
 
 pub use answers::{Accepted, FeedbackReport, Tick, WantedForecast};
@@ -50,3 +51,4 @@ pub use board::{Board, Published, Publisher, Totals, View};
 pub use engine::{Engine, MAX_CARBON_TARGETS, MAX_EVALUATIONS_PER_TICK};
 pub use error::{ConfigureError, RequestError, UnknownSchedule};
 pub use options::{AnyTarget, EngineOptions, Spread, TargetCheck};
+pub use sources::MAX_SOURCES;

@@ -16,6 +16,7 @@ use crate::cadence::Cadence;
 use crate::horizon::{CreditTrail, Expected};
 use crate::intervals::{Intervals, Served};
 use crate::retired::Retired;
+use crate::sources::Sources;
 use crate::time::{earlier, later, seconds};
 
 /// What a configuration comes to, checked and ready to be put in force.
@@ -59,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) due: Option<Timestamp>,
     pub(crate) retired: Retired,
     pub(crate) served: Served,
+    /// Which numbered posts were counted.
+    pub(crate) sources: Sources,
     /// How much is asked for now.
     pub(crate) demand: DemandEstimator,
     /// How much is asked for when.
@@ -90,6 +93,7 @@ impl Session {
             due: None,
             retired: Retired::default(),
             served: Served::default(),
+            sources: Sources::default(),
             demand: DemandEstimator::default(),
             learner: DemandLearner::default(),
             expected: Expected::default(),
@@ -165,13 +169,15 @@ impl Session {
         Ok(until)
     }
 
-    /// Counts what was served. Answers the mean error of this post.
+    /// Counts what was served, unless it was counted before. Answers what this post says was served, and
+    /// whether it is such a repeat.
     ///
     /// # Errors
     ///
-    /// [`Problems`] with every flavour that was never known and a window that ends in the future;
-    /// nothing is counted then.
-    pub(crate) fn record(&mut self, feedback: &Feedback, now: Timestamp) -> Result<Served, Problems> {
+    /// [`Problems`] with every flavour that was never known, a window that ends in the future, and a source
+    /// of which it cannot be said whether it repeats itself; nothing is counted then, and the post's number
+    /// is as good as before.
+    pub(crate) fn record(&mut self, feedback: &Feedback, now: Timestamp) -> Result<(Served, bool), Problems> {
         let mut problems = Problems::new();
         let end = feedback.window_end.unwrap_or(now);
         if end > later(now, CLOCK_SKEW) {
@@ -191,7 +197,15 @@ impl Session {
                 None => problems.push(pointer("/flavour_counts", name), self.unknown_flavour(name)),
             }
         }
+        let sender = feedback.sender.as_ref();
+        let repeat = sender.is_some_and(|sender| self.sources.counted(sender, end, now, &mut problems));
         problems.or(())?;
+        if let Some(sender) = sender {
+            self.sources.count(sender, now);
+        }
+        if repeat {
+            return Ok((served, true));
+        }
         let window = (earlier(end, seconds(feedback.window_seconds)), end);
         let counted = self.intervals.count(window, served);
         if let Some((posting, Some(error))) = counted {
@@ -206,7 +220,7 @@ impl Session {
         self.totals.requests = self.served.requests();
         self.totals.mean_error = self.served.mean_error();
         self.totals.demand = self.demand.rate(now);
-        Ok(served)
+        Ok((served, false))
     }
 
     fn error_of(&self, name: &str, now: Timestamp) -> Option<f64> {
@@ -241,4 +255,4 @@ fn budget_settings(config: &Config) -> BudgetSettings {
 }
 
 /// How far a router's clock may run ahead of ours.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);

@@ -12,6 +12,8 @@ use crate::ranges;
 
 /// Most flavours counted in one post: every flavour in force and a generation of retired ones.
 pub const MAX_COUNTED: usize = 256;
+/// Longest name of a source, in bytes: a pod's name and what tells its starts apart.
+pub const MAX_SOURCE: usize = 128;
 /// Length of the window where a post does not say, in seconds: the origin's router's default.
 pub const DEFAULT_WINDOW: f64 = 30.0;
 
@@ -24,6 +26,26 @@ pub struct Feedback {
     pub window_end: Option<Timestamp>,
     /// Requests by flavour, in the order of the names.
     pub counts: Vec<(String, u64)>,
+    /// Who says so; nobody in particular where absent.
+    pub sender: Option<Sender>,
+}
+
+/// Who posts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// A name that no other router has, and that this one does not take again when it starts to count anew;
+    /// 1 to [`MAX_SOURCE`] bytes.
+    pub source: String,
+    /// Which of the source's posts this is, counted upwards one by one, below 2^53: of several posts with the
+    /// same number one is counted. Without it every post is.
+    pub sequence: Option<u64>,
+}
+
+impl Default for Feedback {
+    /// Nothing served, within [`DEFAULT_WINDOW`], by nobody in particular.
+    fn default() -> Self {
+        Self { window_seconds: DEFAULT_WINDOW, window_end: None, counts: Vec::new(), sender: None }
+    }
 }
 
 impl Feedback {
@@ -40,8 +62,8 @@ impl Feedback {
     pub fn from_json(body: &Map<String, Value>) -> Result<(Self, Vec<String>), Problems> {
         let mut problems = Problems::new();
         let mut ignored = Vec::new();
-        let mut feedback = Self { window_seconds: DEFAULT_WINDOW, window_end: None, counts: Vec::new() };
-        let mut total = None;
+        let mut feedback = Self::default();
+        let (mut total, mut source, mut sequence) = (None, None, None);
         for (key, value) in json::present(body) {
             let at = pointer("", key);
             match key.as_str() {
@@ -54,12 +76,22 @@ impl Feedback {
                     total = problems.note(&at, json::whole_number(value, &ranges::REQUESTS));
                 }
                 "flavour_counts" => feedback.counts = counts(value, &at, &mut problems),
+                "source" => source = problems.note(&at, json::text(value, "source", MAX_SOURCE)),
+                "sequence" => {
+                    sequence = problems.note(&at, json::whole_number(value, &ranges::SEQUENCE));
+                }
                 _ => ignored.push(json::ignored_name("", key)),
             }
         }
-        if body.get("flavour_counts").is_none_or(Value::is_null) {
+        if absent(body, "flavour_counts") {
             problems.push("/flavour_counts", "missing: expected an object of requests by flavour");
         }
+        if !absent(body, "sequence") && absent(body, "source") {
+            // Two routers that number their posts alike would pass for one that repeats itself.
+            problems
+                .push("/source", "missing: a sequence is counted per source, whose name is expected here");
+        }
+        feedback.sender = source.map(|source| Sender { source: source.into(), sequence });
         if let Some(total) = total.filter(|_| problems.is_empty()) {
             let sum = feedback.total();
             if total != sum {
@@ -69,6 +101,10 @@ impl Feedback {
         }
         problems.or((feedback, ignored))
     }
+}
+
+fn absent(body: &Map<String, Value>, key: &str) -> bool {
+    body.get(key).is_none_or(Value::is_null)
 }
 
 fn instant(value: &Value) -> Result<Timestamp, String> {

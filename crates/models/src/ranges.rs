@@ -154,6 +154,9 @@ pub static REPLICAS: Range = Range::new("replica count", "replicas", 0.0, 2_147_
 pub static FEEDBACK_WINDOW: Range = Range::new("feedback window", "seconds", 0.0, DAY).above();
 /// Requests counted in one feedback post.
 pub static REQUESTS: Range = Range::new("request count", "requests", 0.0, 9_007_199_254_740_992.0);
+/// Number of a feedback post. The next whole number after the bound is one that a float cannot tell from
+/// others, and two posts with one number are one post.
+pub static SEQUENCE: Range = Range::new("sequence number", "", 0.0, 9_007_199_254_740_991.0);
 /// One weight of a manual override.
 pub static MANUAL_WEIGHT: Range = Range::new("weight", "", 0.0, 1e15);
 /// Life of a manual override.

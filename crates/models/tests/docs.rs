@@ -76,6 +76,7 @@ fn the_table_of_other_numbers_is_the_codes() {
         ("feedback", "window_seconds", &ranges::FEEDBACK_WINDOW),
         ("feedback", "total_requests", &ranges::REQUESTS),
         ("feedback", "flavour_counts", &ranges::REQUESTS),
+        ("feedback", "sequence", &ranges::SEQUENCE),
         ("override", "flavourWeights", &ranges::MANUAL_WEIGHT),
         ("override", "ttlSeconds", &ranges::MANUAL_TTL),
     ] {

@@ -51,6 +51,32 @@ fn the_first_reports_are_taken_to_go_on() {
 }
 
 #[test]
+fn an_hour_of_great_news_is_not_expected_again() {
+    let mut learner = DemandLearner::default();
+    let news = 16 * DAY + 18 * HOUR;
+    let told = |second: i64| {
+        if (news..news + HOUR).contains(&second) { 40.0 * weekly(second) } else { weekly(second) }
+    };
+    tell(&mut learner, 0, 23 * DAY, 600, told);
+    let again = news + 7 * DAY;
+    let found = learner.expect(at(again), at(again + HOUR), at(23 * DAY));
+    let usual = weekly(again) * HOUR as f64;
+    assert!((usual..2.0 * usual).contains(&found), "{found} for {usual}");
+}
+
+#[test]
+fn demand_that_stays_tenfold_is_believed_within_weeks() {
+    let mut learner = DemandLearner::default();
+    let grown = |second: i64| if second < 21 * DAY { weekly(second) } else { 10.0 * weekly(second) };
+    tell(&mut learner, 0, 49 * DAY, 600, grown);
+    for hour in [10, 30, 5 * 24 + 10] {
+        let from = 49 * DAY + hour * HOUR;
+        let found = learner.expect(at(from), at(from + HOUR), at(49 * DAY));
+        assert_near(found, 10.0 * weekly(from) * HOUR as f64, 0.25);
+    }
+}
+
+#[test]
 fn a_week_is_learned_whatever_the_windows() {
     for window in [30, 60, 600, 1_800, HOUR, 4 * HOUR] {
         let mut learner = DemandLearner::default();

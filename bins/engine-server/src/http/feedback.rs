@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::{access, body, schedule_id};
 use crate::state::{State, now};
 
-/// POST `/feedback/{namespace}/{name}`: posts of several routers add up.
+/// POST `/feedback/{namespace}/{name}`: posts of several routers add up, repeats of numbered ones do not.
 pub(crate) async fn post(
     request: HttpRequest,
     path: web::Path<(String, String)>,
@@ -29,6 +29,9 @@ pub(crate) async fn post(
         "credit_velocity": report.credit_velocity,
         "total_requests": report.total_requests,
     });
+    if report.duplicate {
+        answer["duplicate"] = Value::from(true);
+    }
     if !ignored.is_empty() {
         answer["ignored"] = Value::from(ignored);
     }

@@ -77,6 +77,112 @@ fn posts_of_several_routers_add_up() {
     assert_close(&last["credit_balance"], 0.05 - 0.3 * 300.0 / 400.0);
 }
 
+/// A router's post, numbered.
+fn numbered(source: &str, sequence: &Value) -> Value {
+    json!({"source": source, "sequence": sequence, "flavour_counts": {"precision-70": 100}})
+}
+
+#[test]
+fn a_repeat_is_answered_like_the_first_and_counts_nothing() {
+    let server = fresh();
+    let unnumbered = feed(&server, &json!({"flavour_counts": {"precision-100": 100}})).json();
+    assert_close(&unnumbered["credit_balance"], 0.05);
+    let first = feed(&server, &numbered("router-a", &json!(5)));
+    assert_eq!(first.status, 200, "{first:?}");
+    let first = first.json();
+    assert_close(&first["credit_balance"], 0.05 - 0.15);
+    assert_eq!(first.as_object().unwrap().len(), 4, "the router's shape alone: {first}");
+    // However it is written.
+    for sequence in [json!(5), json!("5"), json!(5.0)] {
+        let again = feed(&server, &numbered("router-a", &sequence));
+        assert_eq!(again.status, 200, "{again:?}");
+        let mut again = again.json();
+        assert_eq!(again["duplicate"], true);
+        again.as_object_mut().unwrap().remove("duplicate");
+        for (key, value) in first.as_object().unwrap() {
+            if key != "credit_velocity" {
+                assert_eq!(again[key], *value, "{key}");
+            }
+        }
+        assert_eq!(again.as_object().unwrap().len(), 4);
+    }
+    // Another number, an earlier one, and another source are new; so is what has no number.
+    let mut served = 200.0;
+    for post in [
+        numbered("router-a", &json!(6)),
+        numbered("router-a", &json!(0)),
+        numbered("router-b", &json!(5)),
+        numbered("router-a", &Value::Null),
+        numbered("router-a", &Value::Null),
+    ] {
+        let answer = feed(&server, &post).json();
+        served += 100.0;
+        assert_eq!(answer.as_object().unwrap().len(), 4, "{post}: {answer}");
+        assert_close(&answer["credit_balance"], 0.05 - 0.3 * (served - 100.0) / served);
+    }
+    // What is older than the 128 numbers below the newest is as good as counted.
+    assert_eq!(feed(&server, &numbered("router-a", &json!(200))).json().get("duplicate"), None);
+    assert_eq!(feed(&server, &numbered("router-a", &json!(71))).json()["duplicate"], true);
+    assert_eq!(feed(&server, &numbered("router-a", &json!(72))).json().get("duplicate"), None);
+}
+
+#[test]
+fn a_post_that_several_send_at_once_counts_once() {
+    let server = fresh();
+    let client = &server.client;
+    let counted: usize = std::thread::scope(|threads| {
+        let senders = [(); 4].map(|()| {
+            threads.spawn(|| {
+                let answers = (0..50).map(|sequence| {
+                    let body = numbered("router-a", &json!(sequence));
+                    client.send("POST", "/feedback/t/fed", Some(&body))
+                });
+                answers
+                    .filter(|answer| answer.status == 200 && answer.json().get("duplicate").is_none())
+                    .count()
+            })
+        });
+        senders.map(|sender| sender.join().unwrap()).iter().sum()
+    });
+    assert_eq!(counted, 50);
+    let last = feed(&server, &json!({"flavour_counts": {"precision-100": 5_000}})).json();
+    assert_close(&last["credit_balance"], 0.05 - 0.3 / 2.0);
+}
+
+#[test]
+fn what_was_counted_outlives_a_put_and_a_refused_post_keeps_its_number() {
+    let server = fresh();
+    let refused =
+        json!({"source": "router-a", "sequence": 1, "flavour_counts": {"precision-70": 100, "nope": 1}});
+    feed(&server, &refused).assert_problem(422);
+    let wrong_sum = json!({"source": "router-a", "sequence": 1, "total_requests": 1, "flavour_counts": {}});
+    feed(&server, &wrong_sum).assert_problem(422);
+    let duplicate = |server: &Server| {
+        let answer = feed(server, &numbered("router-a", &json!(1)));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json().get("duplicate").is_some()
+    };
+    assert!(!duplicate(&server));
+    server.configure("t/fed", &json!({"validFor": 80_000, "creditMin": -9, "policy": "random"}));
+    assert!(duplicate(&server));
+    assert_eq!(server.delete("/config/t/fed").status, 200);
+    server.configure("t/fed", &json!({}));
+    assert!(!duplicate(&server), "what is configured anew counts anew");
+}
+
+#[test]
+fn as_many_sources_as_are_told_apart() {
+    let server = fresh();
+    for source in 0..256 {
+        assert_eq!(feed(&server, &numbered(&format!("router-{source}"), &json!(1))).status, 200);
+    }
+    let refused = feed(&server, &numbered("one-more", &json!(1)));
+    refused.assert_problem(422);
+    insta::assert_snapshot!(refused.problems(), @"/source: `one-more` is one too many: 256 others posted within the last hour; expected one of them (a name is for each start of a router, not for each post)");
+    assert_eq!(feed(&server, &numbered("router-0", &json!(2))).json().get("duplicate"), None);
+    assert_eq!(feed(&server, &numbered("one-more", &Value::Null)).status, 200, "a label needs no place");
+}
+
 #[test]
 fn flavours_that_were_removed_go_on_counting() {
     let server = fresh();
@@ -120,6 +226,11 @@ fn what_cannot_be_is_refused_and_nothing_is_counted() {
         (json!({"flavour_counts": counts, "windowEnd": "yesterday"}), vec!["/windowEnd"]),
         (json!({"flavour_counts": counts, "windowEnd": ahead}), vec!["/windowEnd"]),
         (json!({"flavour_counts": {"precision-100": 1e300}}), vec!["/flavour_counts/precision-100"]),
+        (json!({"flavour_counts": counts, "sequence": 1}), vec!["/source"]),
+        (json!({"flavour_counts": counts, "source": "", "sequence": -1}), vec!["/sequence", "/source"]),
+        (json!({"flavour_counts": counts, "source": "x".repeat(129)}), vec!["/source"]),
+        (json!({"flavour_counts": counts, "source": "a", "sequence": 0.5}), vec!["/sequence"]),
+        (json!({"flavour_counts": counts, "source": "a", "sequence": 1_u64 << 53}), vec!["/sequence"]),
     ] {
         let answer = feed(&server, &body);
         answer.assert_problem(422);

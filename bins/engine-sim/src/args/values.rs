@@ -40,6 +40,8 @@ pub(crate) enum Reports {
     Lost(f64),
     /// Three routers serve a part each and post in mixed order.
     Split,
+    /// Every post twice, the second time at once or an interval late.
+    Duplicated,
     /// Never.
     None,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for Reports {
             Self::Late(evaluations) => write!(f, "late:{evaluations}"),
             Self::Lost(probability) => write!(f, "lost:{probability}"),
             Self::Split => f.write_str("split"),
+            Self::Duplicated => f.write_str("duplicated"),
             Self::None => f.write_str("none"),
         }
     }
@@ -94,8 +97,11 @@ pub(super) fn forecast_mode(text: &str) -> Result<ForecastMode, String> {
 }
 
 pub(super) fn reports(text: &str) -> Result<Reports, String> {
-    let wrong =
-        || format!("expected ok, late:N (N evaluations, 1 to {LATEST}), lost:P (P in [0, 1]), split or none");
+    let wrong = || {
+        format!(
+            "expected ok, late:N (N evaluations, 1 to {LATEST}), lost:P (P in [0, 1]), split, duplicated or none"
+        )
+    };
     match text.trim().split_once(':') {
         Some(("late", late)) => match late.parse() {
             Ok(late) if (1..=LATEST).contains(&late) => Ok(Reports::Late(late)),
@@ -110,10 +116,7 @@ pub(super) fn reports(text: &str) -> Result<Reports, String> {
             "ok" => Ok(Reports::Prompt),
             "split" => Ok(Reports::Split),
             "none" => Ok(Reports::None),
-            "duplicated" => Err(format!(
-                "posts carry no sender and number yet, so a repeated one cannot be told from new traffic; {}",
-                wrong()
-            )),
+            "duplicated" => Ok(Reports::Duplicated),
             _ => Err(wrong()),
         },
     }

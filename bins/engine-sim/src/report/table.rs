@@ -119,6 +119,7 @@ fn told(reports: Reports) -> String {
         Reports::Late(evaluations) => format!("told what was served {evaluations} evaluations late"),
         Reports::Lost(part) => format!("told what was served but for {} % of it", rounded(100.0 * part, 3)),
         Reports::Split => "told what was served by three routers".to_owned(),
+        Reports::Duplicated => "told twice what was served".to_owned(),
         Reports::None => "not told what was served".to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::common::{Desk, json, number, result};
 
 const MODES: [&str; 5] = ["perfect", "vintages", "noisy:3", "self", "none"];
-const FAULTS: [&str; 6] = ["ok", "late:1", "late:10", "lost:0.3", "split", "none"];
+const FAULTS: [&str; 7] = ["ok", "late:1", "late:10", "lost:0.3", "split", "duplicated", "none"];
 
 #[test]
 fn the_budget_is_kept_whatever_is_forecast_and_reported() {
@@ -18,7 +18,7 @@ fn the_budget_is_kept_whatever_is_forecast_and_reported() {
             let result = result(&report, "receding-horizon");
             assert_eq!(result["budgetPromise"], "kept", "{arguments}");
             assert_eq!(result["requests"], 79_498, "{arguments}: what is reported changes nothing");
-            if ["ok", "split"].contains(&fault) {
+            if ["ok", "split", "duplicated"].contains(&fault) {
                 assert!(number(result, "meanError") < 0.0501, "{arguments}: {result}");
                 assert!(number(result, "worstOverspendDays") < 0.02, "{arguments}: {result}");
             }
@@ -27,16 +27,23 @@ fn the_budget_is_kept_whatever_is_forecast_and_reported() {
 }
 
 #[test]
-fn split_reports_come_to_what_one_report_does() {
+fn split_and_repeated_reports_come_to_what_one_report_does() {
     let desk = Desk::empty();
-    let figures = |fault: &str| {
-        let arguments = format!(
-            "compare --policies receding-horizon,credit-greedy --to 2026-01-08 --feedback {fault} --format csv"
-        );
-        desk.run(&arguments).fine()
-    };
-    assert_eq!(figures("ok"), figures("split"));
-    assert_ne!(figures("ok"), figures("late:5"));
+    for every in [600, 1800] {
+        // Every interval, to the last digit, and what came of them.
+        let figures = |fault: &str| {
+            let arguments = format!(
+                "compare --policies receding-horizon,credit-greedy --to 2026-01-08 --evaluate-every {every} \
+                 --seed 3 --feedback {fault} --format csv --timeseries rows.csv"
+            );
+            let said = desk.run(&arguments).fine();
+            (said, desk.read("rows.csv"))
+        };
+        let once = figures("ok");
+        assert_eq!(once, figures("split"));
+        assert_eq!(once, figures("duplicated"));
+        assert_ne!(once, figures("late:5"));
+    }
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn what_cannot_be_swept_is_said() {
         "sweep --grid carbon=clean.csv --budget-windows 10s --out o.csv",
         "sweep --grid carbon=missing.csv --out o.csv",
         "run --feedback late:0",
-        "run --feedback duplicated",
+        "run --feedback twice",
         "run --forecast-mode noisy",
         "run --daily-aim 0.5",
         "run --budget-window week",

@@ -64,7 +64,12 @@ fn apply(world: &mut World, event: &Event) {
             let counts = [("precision-100", best), ("precision-85", middle), ("precision-70", worst)];
             let counts = counts.map(|(name, count)| (name.to_owned(), u64::from(*count)));
             let end = world.now - secs(*late);
-            let feedback = Feedback { window_seconds: *window, window_end: Some(end), counts: counts.into() };
+            let feedback = Feedback {
+                window_seconds: *window,
+                window_end: Some(end),
+                counts: counts.into(),
+                ..Feedback::default()
+            };
             world.engine.feedback(&world.id, &feedback, world.now).unwrap();
         }
         Event::Manual { weights: [best, middle, worst], ttl } => {

@@ -1,6 +1,6 @@
 //! The error budget is never broken, whatever forecasts, demand and feedback do.
 
-use crate::world::{World, secs};
+use crate::world::{World, at, secs};
 use engine::{EngineOptions, Spread};
 use jiff::SignedDuration;
 use models::{CarbonIntensity, CarbonTarget, Feedback, Forecast, Slot};
@@ -68,7 +68,12 @@ fn serve(world: &World, requests: u64, served: &mut Served) -> Vec<(String, u64)
 }
 
 fn report(world: &mut World, window: SignedDuration, counts: Vec<(String, u64)>) {
-    let feedback = Feedback { window_seconds: window.as_secs_f64(), window_end: Some(world.now), counts };
+    let feedback = Feedback {
+        window_seconds: window.as_secs_f64(),
+        window_end: Some(world.now),
+        counts,
+        ..Feedback::default()
+    };
     world.engine.feedback(&world.id, &feedback, world.now).unwrap();
 }
 
@@ -235,4 +240,38 @@ fn dominated_flavours_are_named_where_a_plan_would_leave_them_out() {
         world.put(body("receding-horizon")).warnings,
         ["flavour precision-90 is dominated: others err as little for less energy, so no plan uses it"]
     );
+}
+
+/// Serves an hour of 6,000 requests each minute by the published weights; answers what is left to spend.
+fn left_after_an_hour(ends_at: Option<&str>) -> f64 {
+    let ends_at = ends_at.map(at);
+    let mut world = World::with(EngineOptions { spread: Spread::None, ends_at, ..EngineOptions::default() });
+    world.put(json!({"policy": "receding-horizon", "budgetDailyAim": 1e6}));
+    // As clean as it gets now, and far dirtier for two days to come.
+    let mut grams = vec![50.0; 2];
+    grams.resize(96, 400.0);
+    world.observe(&grams);
+    for _ in 0..60 {
+        let counts: serde_json::Map<String, serde_json::Value> = world
+            .published()
+            .schedule
+            .flavours
+            .iter()
+            .map(|share| (share.name.to_string(), (60 * u64::from(share.weight)).into()))
+            .collect();
+        world.pass(secs(60));
+        world.feedback(json!({"window_seconds": 60, "flavour_counts": counts}));
+    }
+    world.pass(secs(60));
+    world.published().schedule.budget.as_ref().unwrap().balance
+}
+
+#[test]
+fn what_is_banked_is_spent_before_a_known_end() {
+    // 360,000 requests at a target of 0.05: 18,000 is all the income there is.
+    let open = left_after_an_hour(None);
+    assert!(open > 17_000.0, "saved for dirtier hours: {open}");
+    let ended = left_after_an_hour(Some("2026-11-23T16:00:00Z"));
+    // The income of the last minutes came too late to be spent.
+    assert!(ended < 700.0, "nothing is worth saving for: {ended}");
 }

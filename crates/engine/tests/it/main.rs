@@ -5,5 +5,6 @@
 mod always;
 mod budget;
 mod forecast;
+mod repeats;
 mod session;
 mod world;

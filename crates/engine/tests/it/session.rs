@@ -208,7 +208,7 @@ fn feedback_for_a_flavour_that_went_counts_for_a_day() {
 #[test]
 fn feedback_from_the_future_or_for_nobody_is_refused() {
     let mut world = World::new();
-    let feedback = Feedback { window_seconds: 30.0, window_end: Some(world.now + secs(61)), counts: vec![] };
+    let feedback = Feedback { window_end: Some(world.now + secs(61)), ..Feedback::default() };
     let unknown = world.engine.feedback(&world.id, &feedback, world.now);
     assert_eq!(unknown.unwrap_err().to_string(), "unknown schedule shop/search");
     world.put(json!({}));

@@ -1,7 +1,7 @@
 //! The body of a feedback post.
 
 use crate::{body, pointers, told};
-use models::feedback::{DEFAULT_WINDOW, MAX_COUNTED};
+use models::feedback::{DEFAULT_WINDOW, MAX_COUNTED, MAX_SOURCE, Sender};
 use models::{Feedback, Problems};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,26 @@ fn the_newest_routers_post_is_understood() {
     let counts: Vec<_> = feedback.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     assert_eq!(counts, [("precision-100", 15_000), ("precision-30", 1800), ("precision-50", 2700)]);
     assert!(ignored.is_empty());
+    assert_eq!(feedback.sender, None);
+}
+
+#[test]
+fn who_posts_and_which_post_it_is() {
+    for (members, sequence) in [
+        (r#""source": "router-a""#, None),
+        (r#""source": "router-a", "sequence": null"#, None),
+        (r#""source": "router-a", "sequence": 0"#, Some(0)),
+        (r#""source": "router-a", "sequence": 7.0"#, Some(7)),
+        (r#""source": "router-a", "sequence": " 7 ""#, Some(7)),
+        (r#""source": "router-a", "sequence": 9007199254740991"#, Some((1 << 53) - 1)),
+    ] {
+        let post = format!(r#"{{"flavour_counts": {{}}, {members}}}"#);
+        let (feedback, ignored) = Feedback::from_json(&body(&post)).unwrap();
+        assert_eq!(feedback.sender, Some(Sender { source: "router-a".into(), sequence }), "{post}");
+        assert!(ignored.is_empty(), "{post}");
+    }
+    let longest = json!({"flavour_counts": {}, "source": "x".repeat(MAX_SOURCE)});
+    assert!(Feedback::from_json(longest.as_object().unwrap()).is_ok());
 }
 
 #[test]
@@ -74,6 +94,18 @@ fn every_refusal_names_its_field() {
         (r#"{"flavour_counts": {"a": 1}, "windowEnd": "yesterday"}"#, "/windowEnd"),
         (r#"{"flavour_counts": {"a": 1}, "windowEnd": "2026-11-23T15:17:06"}"#, "/windowEnd"),
         (r#"{"flavour_counts": {"a": 1}, "windowEnd": 1700000000}"#, "/windowEnd"),
+        (r#"{"flavour_counts": {"a": 1}, "source": ""}"#, "/source"),
+        (r#"{"flavour_counts": {"a": 1}, "source": 7, "sequence": 1}"#, "/source"),
+        (r#"{"flavour_counts": {"a": 1}, "source": "a\nb", "sequence": 1}"#, "/source"),
+        (r#"{"flavour_counts": {"a": 1}, "sequence": 1}"#, "/source"),
+        (r#"{"flavour_counts": {"a": 1}, "source": null, "sequence": 1}"#, "/source"),
+        (r#"{"flavour_counts": {"a": 1}, "source": "a", "sequence": -1}"#, "/sequence"),
+        (r#"{"flavour_counts": {"a": 1}, "source": "a", "sequence": 1.5}"#, "/sequence"),
+        (r#"{"flavour_counts": {"a": 1}, "source": "a", "sequence": "first"}"#, "/sequence"),
+        (r#"{"flavour_counts": {"a": 1}, "source": "a", "sequence": true}"#, "/sequence"),
+        // No float tells it from the number before it.
+        (r#"{"flavour_counts": {"a": 1}, "source": "a", "sequence": 9007199254740993}"#, "/sequence"),
+        (r#"{"flavour_counts": {"a": 1}, "source": "a", "sequence": 9007199254740992}"#, "/sequence"),
     ] {
         assert_eq!(pointers(&refused(post)), [at], "{post}");
     }
@@ -86,6 +118,10 @@ fn refusals_are_sentences() {
     ));
     told_lines += &told(&refused(r#"{"flavour_counts": {"a": 1, "b": 2}, "total_requests": 4}"#));
     told_lines += &told(&refused("{}"));
+    told_lines += &told(&refused(r#"{"flavour_counts": {}, "source": "", "sequence": -1}"#));
+    told_lines += &told(&refused(r#"{"flavour_counts": {}, "source": ["a"], "sequence": 0.5}"#));
+    told_lines += &told(&refused(r#"{"flavour_counts": {}, "sequence": 9007199254740992}"#));
+    told_lines += &told(&refused(r#"{"flavour_counts": {}, "sequence": 1}"#));
     insta::assert_snapshot!(told_lines, @r#"
     /flavour_counts/a: -1 is not a request count: expected a number of requests in [0, 9007199254740992]
     /flavour_counts/b: 1.5 is not a request count: expected a whole number, not below 0
@@ -95,6 +131,13 @@ fn refusals_are_sentences() {
     /window_seconds: 0 is not a feedback window: expected a number of seconds in (0, 86400]
     /total_requests: 4 is not the sum of flavour_counts, 3
     /flavour_counts: missing: expected an object of requests by flavour
+    /sequence: -1 is not a sequence number: expected a number in [0, 9007199254740991]
+    /source: `` is not a source: expected 1 to 128 bytes without control characters
+    /sequence: 0.5 is not a sequence number: expected a whole number, not below 0
+    /source: a list is not a source: expected a string
+    /sequence: 9007199254740992 is not a sequence number: expected a number in [0, 9007199254740991]
+    /source: missing: a sequence is counted per source, whose name is expected here
+    /source: missing: a sequence is counted per source, whose name is expected here
     "#);
 }
 

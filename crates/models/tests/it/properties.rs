@@ -39,7 +39,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn any_key() -> impl Strategy<Value = String> {
-    const KEYS: [&str; 24] = [
+    const KEYS: [&str; 27] = [
         "scheduler",
         "strategies",
         "flavours",
@@ -64,6 +64,9 @@ fn any_key() -> impl Strategy<Value = String> {
         "flavour_counts",
         "total_requests",
         "window_seconds",
+        "windowEnd",
+        "source",
+        "sequence",
     ];
     let known = KEYS.into_iter().chain(SETTINGS.iter().map(|spec| spec.key)).collect::<Vec<_>>();
     prop_oneof![4 => prop::sample::select(known).prop_map(String::from), 1 => any::<String>()]
