@@ -33,8 +33,8 @@ pub(crate) struct Sample {
     pub(crate) emissions: f64,
     /// Balance of the credit ledger at the end of the slot; 0 for what keeps none.
     pub(crate) credit: f64,
-    /// Balance and capacity of the error budget at the end of the slot, requests x error, kept from what was
-    /// truly served.
+    /// Balance and capacity of the error budget, requests x error: as the engine published them last in the
+    /// slot; without an engine at its end, kept from what was served.
     pub(crate) budget: Option<(f64, f64)>,
 }
 

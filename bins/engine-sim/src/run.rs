@@ -211,7 +211,12 @@ impl<'a> Simulation<'a> {
                 error,
                 emissions,
                 credit: schedule.credits.balance,
-                budget: self.account.budget().standing(),
+                // As the engine keeps it, by the demand it has seen; until it counts requests, as it was.
+                budget: schedule
+                    .budget
+                    .as_ref()
+                    .filter(|budget| budget.accounting == "requests")
+                    .map_or_else(|| self.account.budget().standing(), |kept| (kept.balance, kept.capacity)),
             });
         }
         if self.plan.keep.intervals {

@@ -107,7 +107,7 @@ pub(super) fn head(report: &Report<'_>) -> Vec<(&'static str, String)> {
             number(Setting::CreditMax),
         ),
     ));
-    let knows = if plan.ends_at.is_some() { "as hindsight does, knows" } else { "does not know" };
+    let knows = if plan.ends_at.is_some() { "knows, as hindsight does," } else { "does not know" };
     said.push(("", format!("it {knows} when the simulated time ends")));
     said
 }

@@ -160,6 +160,6 @@ const LEGEND: &str = "<dl class=\"words\">
 <div><dt>hindsight</dt><dd>the least that could have been emitted within the same error budget, had everything been known in advance; in the table, hindsight (average) may spend it at any time, whatever the budget banks</dd></div>
 <div><dt>of possible</dt><dd>the part of hindsight\u{2019}s saving over the constant mix that a policy saved too</dd></div>
 <div><dt>mean error</dt><dd>1 \u{2212} precision, per request; what is saved by a policy that spends more than the target was never allowed</dd></div>
-<div><dt>error budget</dt><dd>allowed error that was not used yet, in requests \u{00d7} error; it may be spent when the grid is dirty; drawn from what was truly served, with the capacity of mean demand, while the engine\u{2019}s own follows the demand it expects</dd></div>
+<div><dt>error budget</dt><dd>allowed error that was not used yet, in requests \u{00d7} error; it may be spent when the grid is dirty; drawn as the engine publishes it, with the capacity of the demand it expects; where there is no engine, with that of mean demand</dd></div>
 </dl>
 ";
