@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use ledger::{Accounting, ErrorBudget};
 use models::Timestamp;
 use policies::{Ahead, Horizon};
-use providers::own::{DemandLearner, Estimate};
+use providers::own::{DemandAhead, DemandLearner, Estimate};
 use std::collections::VecDeque;
 
 use crate::time::{earlier, later};
@@ -60,7 +60,7 @@ impl Expected {
             self.made = Some((now, accounting));
             self.slots_made = None;
             // Over whole weeks, so that a window of a day does not shrink before each weekend.
-            let expected = load(accounting, demand, now, later(now, WEEK), now) / WEEK.as_secs_f64();
+            let expected = load(accounting, &mut demand.ahead(now), now, later(now, WEEK)) / WEEK.as_secs_f64();
             let seconds = since.map_or(0.0, |since| since.as_secs_f64()).clamp(0.0, WINDOW_MEMORY);
             self.seen = (self.seen + seconds).min(WINDOW_MEMORY);
             let share = if self.seen > 0.0 { (seconds / self.seen).min(1.0) } else { 1.0 };
@@ -85,22 +85,17 @@ impl Expected {
         if self.slots_made.is_none() || self.slots_made != first || self.slots.len() != ahead.len() {
             self.slots_made = first;
             self.slots.clear();
-            self.slots.extend(ahead.iter().map(|slot| load(accounting, demand, slot.from, slot.to, now)));
+            let mut demand = demand.ahead(now);
+            self.slots.extend(ahead.iter().map(|slot| load(accounting, &mut demand, slot.from, slot.to)));
         }
     }
 }
 
 /// Requests (or seconds, while nobody reports any) to be expected in `[from, to)`.
-fn load(
-    accounting: Accounting,
-    demand: &DemandLearner,
-    from: Timestamp,
-    to: Timestamp,
-    now: Timestamp,
-) -> f64 {
+fn load(accounting: Accounting, demand: &mut DemandAhead<'_>, from: Timestamp, to: Timestamp) -> f64 {
     match accounting {
         Accounting::Time => to.duration_since(from).as_secs_f64().max(0.0),
-        Accounting::Requests => demand.expect(from, to, now),
+        Accounting::Requests => demand.expect(from, to),
     }
 }
 
@@ -150,7 +145,8 @@ impl View<'_> {
     /// The most that is to be reckoned with before the next evaluation.
     pub(crate) fn most_load(&self) -> f64 {
         let seconds = self.next_due.duration_since(self.now).as_secs_f64().max(0.0);
-        let expected = load(self.budget.accounting(), self.demand, self.now, self.next_due, self.now);
+        let mut demand = self.demand.ahead(self.now);
+        let expected = load(self.budget.accounting(), &mut demand, self.now, self.next_due);
         let seen = match self.budget.accounting() {
             Accounting::Time => 0.0,
             Accounting::Requests => self.last_rate * seconds,
