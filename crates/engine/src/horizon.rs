@@ -60,7 +60,8 @@ impl Expected {
             self.made = Some((now, accounting));
             self.slots_made = None;
             // Over whole weeks, so that a window of a day does not shrink before each weekend.
-            let expected = load(accounting, &mut demand.ahead(now), now, later(now, WEEK)) / WEEK.as_secs_f64();
+            let expected =
+                load(accounting, &mut demand.ahead(now), now, later(now, WEEK)) / WEEK.as_secs_f64();
             let seconds = since.map_or(0.0, |since| since.as_secs_f64()).clamp(0.0, WINDOW_MEMORY);
             self.seen = (self.seen + seconds).min(WINDOW_MEMORY);
             let share = if self.seen > 0.0 { (seconds / self.seen).min(1.0) } else { 1.0 };
@@ -99,25 +100,41 @@ fn load(accounting: Accounting, demand: &mut DemandAhead<'_>, from: Timestamp, t
     }
 }
 
-/// What an account held over the last day: for the daily aim.
+/// What an account held over the last day, for the daily aim: each note with the instant at which it is a day
+/// old.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct CreditTrail(VecDeque<(Timestamp, f64)>);
 
 impl CreditTrail {
     /// Notes what could be spent at `now`.
     pub(crate) fn note(&mut self, now: Timestamp, credit: f64) {
-        if self.0.back().is_some_and(|(at, _)| later(*at, SAMPLE_EVERY) > now && *at <= now) {
+        let tomorrow = later(now, DAY);
+        let is_fresh = |at: Timestamp| later(at, SAMPLE_EVERY) > tomorrow && at <= tomorrow;
+        if self.0.back().is_some_and(|(at, _)| is_fresh(*at)) {
             return;
         }
-        let oldest = earlier(now, DAY + SAMPLE_EVERY);
-        self.0.retain(|(at, _)| *at >= oldest && *at <= now);
-        self.0.push_back((now, credit));
+        let oldest = earlier(now, SAMPLE_EVERY);
+        while self.0.front().is_some_and(|(at, _)| *at < oldest) {
+            self.0.pop_front();
+        }
+        // Only a clock that was set back leaves notes of a time that is still to come.
+        while self.0.back().is_some_and(|(at, _)| *at > tomorrow) {
+            self.0.pop_back();
+        }
+        self.0.push_back((tomorrow, credit));
     }
 
-    /// What could be spent at `at`: the newest note not after it, or the oldest there is.
-    fn at(&self, at: Timestamp) -> Option<f64> {
-        let noted = self.0.partition_point(|(noted, _)| *noted <= at);
-        self.0.get(noted.saturating_sub(1)).map(|(_, credit)| *credit)
+    /// What could be spent a day before an instant: the newest note not after that, or the oldest there is.
+    /// To be asked for one instant after the other, none before the one before it.
+    fn day_before(&self) -> impl FnMut(Timestamp) -> Option<f64> {
+        let mut credit = self.0.front().map(|(_, credit)| *credit);
+        let mut notes = self.0.iter().peekable();
+        move |at| {
+            while let Some((_, noted)) = notes.next_if(|(day_old, _)| *day_old <= at) {
+                credit = Some(*noted);
+            }
+            credit
+        }
     }
 }
 
@@ -154,9 +171,10 @@ impl View<'_> {
         SURGE * expected.max(seen).max(1.0)
     }
 
-    /// The look ahead.
+    /// The look ahead; `most_load` is [`Self::most_load`], which is asked for once.
     pub(crate) fn horizon<'b>(
         &self,
+        most_load: f64,
         expected: &mut Expected,
         buffers: &'b mut HorizonBuffers,
     ) -> Horizon<'b> {
@@ -165,8 +183,11 @@ impl View<'_> {
         let ahead = self.estimates.iter().zip(&expected.slots);
         for (estimate, requests) in ahead.filter(|(estimate, _)| estimate.to > self.instant) {
             let whole = estimate.to.duration_since(estimate.from).as_secs_f64();
-            let seconds = estimate.to.duration_since(estimate.from.max(self.instant)).as_secs_f64();
-            let requests = requests * (seconds / whole.max(1e-3));
+            let (mut seconds, mut requests) = (whole, *requests);
+            if estimate.from < self.instant {
+                seconds = estimate.to.duration_since(self.instant).as_secs_f64();
+                requests *= seconds / whole.max(1e-3);
+            }
             buffers.slots.push(Ahead { seconds, intensity: estimate.intensity, requests });
         }
         self.floors(buffers);
@@ -175,7 +196,7 @@ impl View<'_> {
             floors: &buffers.floors,
             credit: self.budget.spendable(),
             capacity: self.budget.capacity() - self.budget.floor(),
-            most_requests: self.most_load(),
+            most_requests: most_load,
             elapsed_seconds: self
                 .last
                 .map_or(0.0, |last| self.now.duration_since(last).as_secs_f64().max(0.0)),
@@ -203,15 +224,16 @@ impl View<'_> {
             return;
         }
         let mut reachable = self.budget.spendable();
-        let mut at = self.instant;
         buffers.floors.push(0.0);
-        for index in 0..buffers.slots.len() {
-            let slot = buffers.slots[index];
-            at = later(at, SignedDuration::from_secs_f64(slot.seconds));
+        // What is held from now on is not known yet: more than a day ahead nothing is to be kept.
+        let last = later(self.now, DAY);
+        let mut held_before = self.trail.day_before();
+        let ahead = self.estimates.iter().filter(|estimate| estimate.to > self.instant);
+        for (estimate, slot) in ahead.zip(&buffers.slots).take_while(|(estimate, _)| estimate.to <= last) {
             reachable += (self.target_error - self.least_error) * slot.requests;
-            let held = self.trail.at(earlier(at, DAY)).filter(|_| at <= later(self.now, DAY));
-            let floor = held.map_or(0.0, |held| held - slack);
+            let floor = held_before(estimate.to).map_or(0.0, |held| held - slack);
             buffers.floors.push(floor.min(reachable).min(capacity).max(0.0));
         }
+        buffers.floors.resize(buffers.slots.len() + 1, 0.0);
     }
 }
