@@ -116,7 +116,7 @@ impl Known {
             let learner = self.learner.get_or_insert_default();
             learner.blend(provider, now, HORIZON, &mut self.estimates);
             self.estimated_until = self.estimates.first().map(|first| first.to);
-            self.used_for = used_for(&self.estimates, self.told.as_ref().map(|told| &told.forecast.source));
+            self.used_for = used_for(&self.estimates, self.told.as_ref().map(|told| &*told.forecast.source));
         }
         (&self.estimates, &self.used_for)
     }
@@ -150,18 +150,18 @@ impl Default for Known {
 }
 
 /// Which forecast served which stretch.
-fn used_for(estimates: &[Estimate], provider: Option<&Arc<str>>) -> Arc<[UsedFor]> {
+fn used_for(estimates: &[Estimate], provider: Option<&str>) -> Arc<[UsedFor]> {
     let mut stretches: Vec<UsedFor> = Vec::new();
     for estimate in estimates {
-        let source: Arc<str> = match (estimate.provider_weight, provider) {
-            (weight, Some(provider)) if weight >= 1.0 - ALONE => Arc::clone(provider),
-            (weight, _) if weight <= ALONE => "own".into(),
-            _ => "blend".into(),
+        let source = match (estimate.provider_weight, provider) {
+            (weight, Some(provider)) if weight >= 1.0 - ALONE => provider,
+            (weight, _) if weight <= ALONE => "own",
+            _ => "blend",
         };
         let room = stretches.len() < MOST_STRETCHES;
         match stretches.last_mut() {
-            Some(last) if last.source == source || !room => last.to = estimate.to,
-            _ => stretches.push(UsedFor { from: estimate.from, to: estimate.to, source }),
+            Some(last) if *last.source == *source || !room => last.to = estimate.to,
+            _ => stretches.push(UsedFor { from: estimate.from, to: estimate.to, source: source.into() }),
         }
     }
     stretches.into()
