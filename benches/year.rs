@@ -36,6 +36,8 @@ fn simulate(policy: &str, half_hours: u32, turns: u32) {
         spread: Spread::None,
         slot_lead: SignedDuration::ZERO,
         max_planned_interval: turn,
+        // As the simulator has it; the bench `evaluation` has them.
+        documents: false,
         ..EngineOptions::default()
     };
     let mut engine = Engine::new(options, Registry::builtin());

@@ -130,6 +130,8 @@ impl<'a> Simulation<'a> {
             // Virtual time is never late: a slot is decided for when it begins.
             slot_lead: SignedDuration::ZERO,
             max_planned_interval: plan.every,
+            // Shares are taken from the schedule itself.
+            documents: false,
             ..EngineOptions::default()
         };
         let mut engine = Engine::new(options, Registry::builtin());

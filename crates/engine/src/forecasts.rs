@@ -37,7 +37,8 @@ pub(crate) struct Known {
 #[derive(Debug)]
 struct Told {
     forecast: Arc<Forecast>,
-    texts: SlotTexts,
+    /// Every slot as JSON, once anything of it was to be published.
+    texts: Option<SlotTexts>,
     /// The slots as published, and when the first of them ends (from then on they are stale).
     published: Option<(Timestamp, Arc<[u8]>)>,
 }
@@ -57,8 +58,7 @@ impl Forecasts {
             learner.observe_vintage(&forecast, now);
         }
         known.estimated_until = None;
-        let texts = SlotTexts::new(&forecast);
-        known.told = Some(Told { forecast, texts, published: None });
+        known.told = Some(Told { forecast, texts: None, published: None });
         true
     }
 
@@ -98,7 +98,8 @@ impl Forecasts {
         {
             return Arc::clone(slots);
         }
-        let slots = told.texts.published(&told.forecast, now);
+        let texts = told.texts.get_or_insert_with(|| SlotTexts::new(&told.forecast));
+        let slots = texts.published(&told.forecast, now);
         let until = told.forecast.from_instant(now).first().map_or(Timestamp::MAX, |slot| slot.to);
         told.published = Some((until, Arc::clone(&slots)));
         slots

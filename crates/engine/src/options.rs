@@ -49,6 +49,9 @@ pub struct EngineOptions {
     /// Longest interval between evaluations under a policy that looks ahead: how long the error budget's
     /// guard has to hold without news.
     pub max_planned_interval: SignedDuration,
+    /// Whether decisions are also written as documents. Without readers, as in a simulation, nobody misses
+    /// what takes a third of an evaluation: `Published::document` then says nothing.
+    pub documents: bool,
     /// Most schedules.
     pub max_schedules: usize,
     /// Which carbon targets exist. A schedule that asks for another follows the default one, and says so.
@@ -64,6 +67,7 @@ impl Default for EngineOptions {
             spread: Spread::default(),
             slot_lead: SignedDuration::from_secs(2),
             max_planned_interval: SignedDuration::from_secs(60),
+            documents: true,
             max_schedules: 100_000,
             targets: Arc::new(AnyTarget),
         }
