@@ -87,6 +87,7 @@ pub(crate) fn simulate(
             progress.step();
         }
     }
+    simulation.end_unreported(world.span().1);
     let errors = simulation.account.errors();
     Ok(Outcome {
         policy: policy.to_owned(),
@@ -96,6 +97,13 @@ pub(crate) fn simulate(
         warnings: simulation.warnings,
         intervals: simulation.rows,
     })
+}
+
+/// A published error that nobody reports about.
+struct Unreported {
+    from: Timestamp,
+    error: f64,
+    allowed: Option<Allowed>,
 }
 
 struct Simulation<'a> {
@@ -116,6 +124,9 @@ struct Simulation<'a> {
     reporter: Reporter,
     account: Account,
     guarantee: Guarantee,
+    /// What is published and never reported: in force until the next evaluation, also through a hole of the
+    /// trace.
+    unreported: Option<Unreported>,
     recorder: Option<Recorder>,
     errors: Vec<f64>,
     warnings: Vec<String>,
@@ -131,6 +142,8 @@ impl<'a> Simulation<'a> {
             slot_lead: SignedDuration::ZERO,
             max_planned_interval: plan.every,
             ends_at: plan.ends_at,
+            // Shares are taken from the schedule itself.
+            documents: false,
             ..EngineOptions::default()
         };
         let mut engine = Engine::new(options, Registry::builtin());
@@ -160,6 +173,7 @@ impl<'a> Simulation<'a> {
                 world.flavours.menu.baseline().error,
                 plan.reports,
             ),
+            unreported: None,
             recorder: plan.keep.recording.then(|| Recorder::new(policy, flavours)),
             errors: account.errors(),
             account,
@@ -234,12 +248,12 @@ impl<'a> Simulation<'a> {
             });
         }
         let reported = self.report(from, to)?;
-        self.watch(&published, reported, to.duration_since(from).as_secs_f64(), (requests, error));
+        self.watch(&published, reported, from, (requests, error));
         Ok(())
     }
 
     /// Judges whether the policy keeps what it promises; what was served is requests and sum of errors.
-    fn watch(&mut self, published: &Published, reported: bool, seconds: f64, served: (u64, f64)) {
+    fn watch(&mut self, published: &Published, reported: bool, from: Timestamp, served: (u64, f64)) {
         let number = |setting| self.plan.number(setting);
         let allowed = Allowed::of(
             published,
@@ -250,8 +264,19 @@ impl<'a> Simulation<'a> {
         let error = self.shares.iter().zip(&self.errors).map(|(share, error)| share * error).sum();
         match self.plan.reports {
             Reports::Lost(_) if !reported => {}
-            Reports::None => self.guarantee.served(allowed, error, seconds, seconds * error),
+            Reports::None => {
+                self.end_unreported(from);
+                self.unreported = Some(Unreported { from, error, allowed });
+            }
             _ => self.guarantee.served(allowed, error, served.0 as f64, served.1),
+        }
+    }
+
+    /// What is published and not reported ends at `to`: without reports the promise is about time.
+    fn end_unreported(&mut self, to: Timestamp) {
+        if let Some(ended) = self.unreported.take() {
+            let seconds = to.duration_since(ended.from).as_secs_f64();
+            self.guarantee.served(ended.allowed, ended.error, seconds, seconds * ended.error);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use ledger::Bounds;
+use models::schedule::Document;
 use models::{
     CarbonTarget, Config, Feedback, Forecast, Manual, Overrides, Problems, ScheduleId, Setting, Slot,
     Timestamp,
@@ -414,7 +415,11 @@ impl Engine {
             match session.evaluate(now, forecast.as_ref(), known, self.options.ends_at, &mut self.scratch) {
                 None => View::Pending(session.pending_reason()),
                 Some(schedule) => {
-                    let document = schedule.document(self.forecasts.published_slots(&session.target, now));
+                    let document = if self.options.documents {
+                        schedule.document(self.forecasts.published_slots(&session.target, now))
+                    } else {
+                        Document::default()
+                    };
                     self.published += 1;
                     View::Schedule(Arc::new(Published {
                         schedule,

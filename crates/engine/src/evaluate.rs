@@ -85,7 +85,7 @@ impl Session {
             horizon: self
                 .policy
                 .looks_ahead()
-                .then(|| view.horizon(&mut self.expected, &mut scratch.horizon)),
+                .then(|| view.horizon(most_load, &mut self.expected, &mut scratch.horizon)),
         };
         let decision = &mut scratch.decision;
         self.policy.decide(&situation, decision);

@@ -12,9 +12,9 @@ use providers::own::{CarbonLearner, Estimate};
 
 use crate::time::earlier;
 
-/// How far ahead is estimated: the two days of a provider's forecast, and two more of the own one. They are
-/// worth nothing to a budget of a day, and up to some points of the gain to one of a week.
-pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(96);
+/// How far ahead is estimated: the two days of a provider's forecast, and half a day of the own one. Further
+/// out the own forecast is nearly what is usual, and plans on what is usual save for days that do not come.
+pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(60);
 
 /// What is known, by target.
 #[derive(Debug, Default)]
@@ -38,7 +38,8 @@ pub(crate) struct Known {
 #[derive(Debug)]
 struct Told {
     forecast: Arc<Forecast>,
-    texts: SlotTexts,
+    /// Every slot as JSON, once anything of it was to be published.
+    texts: Option<SlotTexts>,
     /// The slots as published, and when the first of them ends (from then on they are stale).
     published: Option<(Timestamp, Arc<[u8]>)>,
 }
@@ -58,8 +59,7 @@ impl Forecasts {
             learner.observe_vintage(&forecast, now);
         }
         known.estimated_until = None;
-        let texts = SlotTexts::new(&forecast);
-        known.told = Some(Told { forecast, texts, published: None });
+        known.told = Some(Told { forecast, texts: None, published: None });
         true
     }
 
@@ -99,7 +99,8 @@ impl Forecasts {
         {
             return Arc::clone(slots);
         }
-        let slots = told.texts.published(&told.forecast, now);
+        let texts = told.texts.get_or_insert_with(|| SlotTexts::new(&told.forecast));
+        let slots = texts.published(&told.forecast, now);
         let until = told.forecast.from_instant(now).first().map_or(Timestamp::MAX, |slot| slot.to);
         told.published = Some((until, Arc::clone(&slots)));
         slots
@@ -117,7 +118,7 @@ impl Known {
             let learner = self.learner.get_or_insert_default();
             learner.blend(provider, now, HORIZON, &mut self.estimates);
             self.estimated_until = self.estimates.first().map(|first| first.to);
-            self.used_for = used_for(&self.estimates, self.told.as_ref().map(|told| &told.forecast.source));
+            self.used_for = used_for(&self.estimates, self.told.as_ref().map(|told| &*told.forecast.source));
         }
         (&self.estimates, &self.used_for)
     }
@@ -151,18 +152,18 @@ impl Default for Known {
 }
 
 /// Which forecast served which stretch.
-fn used_for(estimates: &[Estimate], provider: Option<&Arc<str>>) -> Arc<[UsedFor]> {
+fn used_for(estimates: &[Estimate], provider: Option<&str>) -> Arc<[UsedFor]> {
     let mut stretches: Vec<UsedFor> = Vec::new();
     for estimate in estimates {
-        let source: Arc<str> = match (estimate.provider_weight, provider) {
-            (weight, Some(provider)) if weight >= 1.0 - ALONE => Arc::clone(provider),
-            (weight, _) if weight <= ALONE => "own".into(),
-            _ => "blend".into(),
+        let source = match (estimate.provider_weight, provider) {
+            (weight, Some(provider)) if weight >= 1.0 - ALONE => provider,
+            (weight, _) if weight <= ALONE => "own",
+            _ => "blend",
         };
         let room = stretches.len() < MOST_STRETCHES;
         match stretches.last_mut() {
-            Some(last) if last.source == source || !room => last.to = estimate.to,
-            _ => stretches.push(UsedFor { from: estimate.from, to: estimate.to, source }),
+            Some(last) if *last.source == *source || !room => last.to = estimate.to,
+            _ => stretches.push(UsedFor { from: estimate.from, to: estimate.to, source: source.into() }),
         }
     }
     stretches.into()

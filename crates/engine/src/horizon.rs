@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use ledger::{Accounting, ErrorBudget};
 use models::Timestamp;
 use policies::{Ahead, Horizon};
-use providers::own::{DemandLearner, Estimate};
+use providers::own::{DemandAhead, DemandLearner, Estimate};
 use std::collections::VecDeque;
 
 use crate::time::{earlier, later};
@@ -60,7 +60,8 @@ impl Expected {
             self.made = Some((now, accounting));
             self.slots_made = None;
             // Over whole weeks, so that a window of a day does not shrink before each weekend.
-            let expected = load(accounting, demand, now, later(now, WEEK), now) / WEEK.as_secs_f64();
+            let expected =
+                load(accounting, &mut demand.ahead(now), now, later(now, WEEK)) / WEEK.as_secs_f64();
             let seconds = since.map_or(0.0, |since| since.as_secs_f64()).clamp(0.0, WINDOW_MEMORY);
             self.seen = (self.seen + seconds).min(WINDOW_MEMORY);
             let share = if self.seen > 0.0 { (seconds / self.seen).min(1.0) } else { 1.0 };
@@ -85,44 +86,55 @@ impl Expected {
         if self.slots_made.is_none() || self.slots_made != first || self.slots.len() != ahead.len() {
             self.slots_made = first;
             self.slots.clear();
-            self.slots.extend(ahead.iter().map(|slot| load(accounting, demand, slot.from, slot.to, now)));
+            let mut demand = demand.ahead(now);
+            self.slots.extend(ahead.iter().map(|slot| load(accounting, &mut demand, slot.from, slot.to)));
         }
     }
 }
 
 /// Requests (or seconds, while nobody reports any) to be expected in `[from, to)`.
-fn load(
-    accounting: Accounting,
-    demand: &DemandLearner,
-    from: Timestamp,
-    to: Timestamp,
-    now: Timestamp,
-) -> f64 {
+fn load(accounting: Accounting, demand: &mut DemandAhead<'_>, from: Timestamp, to: Timestamp) -> f64 {
     match accounting {
         Accounting::Time => to.duration_since(from).as_secs_f64().max(0.0),
-        Accounting::Requests => demand.expect(from, to, now),
+        Accounting::Requests => demand.expect(from, to),
     }
 }
 
-/// What an account held over the last day: for the daily aim.
+/// What an account held over the last day, for the daily aim: each note with the instant at which it is a day
+/// old.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct CreditTrail(VecDeque<(Timestamp, f64)>);
 
 impl CreditTrail {
     /// Notes what could be spent at `now`.
     pub(crate) fn note(&mut self, now: Timestamp, credit: f64) {
-        if self.0.back().is_some_and(|(at, _)| later(*at, SAMPLE_EVERY) > now && *at <= now) {
+        let tomorrow = later(now, DAY);
+        let is_fresh = |at: Timestamp| later(at, SAMPLE_EVERY) > tomorrow && at <= tomorrow;
+        if self.0.back().is_some_and(|(at, _)| is_fresh(*at)) {
             return;
         }
-        let oldest = earlier(now, DAY + SAMPLE_EVERY);
-        self.0.retain(|(at, _)| *at >= oldest && *at <= now);
-        self.0.push_back((now, credit));
+        let oldest = earlier(now, SAMPLE_EVERY);
+        while self.0.front().is_some_and(|(at, _)| *at < oldest) {
+            self.0.pop_front();
+        }
+        // Only a clock that was set back leaves notes of a time that is still to come.
+        while self.0.back().is_some_and(|(at, _)| *at > tomorrow) {
+            self.0.pop_back();
+        }
+        self.0.push_back((tomorrow, credit));
     }
 
-    /// What could be spent at `at`: the newest note not after it, or the oldest there is.
-    fn at(&self, at: Timestamp) -> Option<f64> {
-        let noted = self.0.partition_point(|(noted, _)| *noted <= at);
-        self.0.get(noted.saturating_sub(1)).map(|(_, credit)| *credit)
+    /// What could be spent a day before an instant: the newest note not after that, or the oldest there is.
+    /// To be asked for one instant after the other, none before the one before it.
+    fn day_before(&self) -> impl FnMut(Timestamp) -> Option<f64> {
+        let mut credit = self.0.front().map(|(_, credit)| *credit);
+        let mut notes = self.0.iter().peekable();
+        move |at| {
+            while let Some((_, noted)) = notes.next_if(|(day_old, _)| *day_old <= at) {
+                credit = Some(*noted);
+            }
+            credit
+        }
     }
 }
 
@@ -152,7 +164,8 @@ impl View<'_> {
     /// The most that is to be reckoned with before the next evaluation.
     pub(crate) fn most_load(&self) -> f64 {
         let seconds = self.next_due.duration_since(self.now).as_secs_f64().max(0.0);
-        let expected = load(self.budget.accounting(), self.demand, self.now, self.next_due, self.now);
+        let mut demand = self.demand.ahead(self.now);
+        let expected = load(self.budget.accounting(), &mut demand, self.now, self.next_due);
         let seen = match self.budget.accounting() {
             Accounting::Time => 0.0,
             Accounting::Requests => self.last_rate * seconds,
@@ -160,9 +173,10 @@ impl View<'_> {
         SURGE * expected.max(seen).max(1.0)
     }
 
-    /// The look ahead.
+    /// The look ahead; `most_load` is [`Self::most_load`], which is asked for once.
     pub(crate) fn horizon<'b>(
         &self,
+        most_load: f64,
         expected: &mut Expected,
         buffers: &'b mut HorizonBuffers,
     ) -> Horizon<'b> {
@@ -173,8 +187,11 @@ impl View<'_> {
             self.estimates.iter().zip(&expected.slots).take_while(|(estimate, _)| estimate.from < end);
         for (estimate, requests) in ahead.filter(|(estimate, _)| estimate.to > self.instant) {
             let whole = estimate.to.duration_since(estimate.from).as_secs_f64();
-            let seconds = estimate.to.duration_since(estimate.from.max(self.instant)).as_secs_f64();
-            let requests = requests * (seconds / whole.max(1e-3));
+            let (mut seconds, mut requests) = (whole, *requests);
+            if estimate.from < self.instant {
+                seconds = estimate.to.duration_since(self.instant).as_secs_f64();
+                requests *= seconds / whole.max(1e-3);
+            }
             buffers.slots.push(Ahead { seconds, intensity: estimate.intensity, requests });
         }
         self.floors(buffers);
@@ -184,7 +201,7 @@ impl View<'_> {
             is_last: self.estimates.last().is_some_and(|last| last.to >= end),
             credit: self.budget.spendable(),
             capacity: self.budget.capacity() - self.budget.floor(),
-            most_requests: self.most_load(),
+            most_requests: most_load,
             elapsed_seconds: self
                 .last
                 .map_or(0.0, |last| self.now.duration_since(last).as_secs_f64().max(0.0)),
@@ -212,15 +229,16 @@ impl View<'_> {
             return;
         }
         let mut reachable = self.budget.spendable();
-        let mut at = self.instant;
         buffers.floors.push(0.0);
-        for index in 0..buffers.slots.len() {
-            let slot = buffers.slots[index];
-            at = later(at, SignedDuration::from_secs_f64(slot.seconds));
+        // What is held from now on is not known yet: more than a day ahead nothing is to be kept.
+        let last = later(self.now, DAY);
+        let mut held_before = self.trail.day_before();
+        let ahead = self.estimates.iter().filter(|estimate| estimate.to > self.instant);
+        for (estimate, slot) in ahead.zip(&buffers.slots).take_while(|(estimate, _)| estimate.to <= last) {
             reachable += (self.target_error - self.least_error) * slot.requests;
-            let held = self.trail.at(earlier(at, DAY)).filter(|_| at <= later(self.now, DAY));
-            let floor = held.map_or(0.0, |held| held - slack);
+            let floor = held_before(estimate.to).map_or(0.0, |held| held - slack);
             buffers.floors.push(floor.min(reachable).min(capacity).max(0.0));
         }
+        buffers.floors.resize(buffers.slots.len() + 1, 0.0);
     }
 }

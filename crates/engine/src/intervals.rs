@@ -94,12 +94,11 @@ impl Intervals {
 
     /// Requests per second in the newest interval that was reported on and is over; 0 before there is one.
     pub(crate) fn last_rate(&self) -> f64 {
-        let over = self.recent.iter().zip(self.recent.iter().skip(1));
-        let rates = over.filter(|(interval, _)| interval.served.requests > 0).map(|(interval, next)| {
+        let mut over = self.recent.iter().zip(self.recent.iter().skip(1)).rev();
+        over.find(|(interval, _)| interval.served.requests > 0).map_or(0.0, |(interval, next)| {
             let seconds = next.start.duration_since(interval.start).as_secs_f64();
             if seconds > 0.0 { interval.served.requests as f64 / seconds } else { 0.0 }
-        });
-        rates.fold(0.0, |_, rate| rate)
+        })
     }
 
     /// Counts `served` in the interval that contains the middle of `[from, to)`. Answers that interval's

@@ -52,6 +52,9 @@ pub struct EngineOptions {
     /// When the service ends for good, where that is known: nothing is planned beyond, and credit that is
     /// left then is worth nothing.
     pub ends_at: Option<Timestamp>,
+    /// Whether decisions are also written as documents. Without readers, as in a simulation, nobody misses
+    /// what takes a third of an evaluation: `Published::document` then says nothing.
+    pub documents: bool,
     /// Most schedules.
     pub max_schedules: usize,
     /// Which carbon targets exist. A schedule that asks for another follows the default one, and says so.
@@ -69,6 +72,7 @@ impl Default for EngineOptions {
             slot_lead: SignedDuration::from_secs(2),
             max_planned_interval: SignedDuration::from_secs(60),
             ends_at: None,
+            documents: true,
             max_schedules: 100_000,
             targets: Arc::new(AnyTarget),
         }

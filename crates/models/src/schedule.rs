@@ -218,11 +218,17 @@ impl Schedule {
 }
 
 /// A serialised schedule. The slots of its forecast are shared with every schedule of the same carbon
-/// target, so that ten thousand schedules do not hold ten thousand copies of 48 hours.
+/// target, so that ten thousand schedules do not hold ten thousand copies of 48 hours. By default it is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     head: Box<[u8]>,
     slots: Arc<[u8]>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self { head: br#"{"forecast":{"schedule":"#.as_slice().into(), slots: Arc::from(*b"[]") }
+    }
 }
 
 impl Document {

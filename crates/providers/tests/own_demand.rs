@@ -91,6 +91,25 @@ fn a_week_is_learned_whatever_the_windows() {
 }
 
 #[test]
+fn one_stretch_after_the_other_is_expected_like_each_of_them() {
+    let mut learner = DemandLearner::default();
+    tell(&mut learner, 0, 9 * DAY + 5 * HOUR, 600, weekly);
+    // Half as much again since: both levels have something to fade.
+    tell(&mut learner, 9 * DAY + 5 * HOUR, 9 * DAY + 9 * HOUR, 600, |second| 1.5 * weekly(second));
+    let now = 9 * DAY + 9 * HOUR + 77;
+    let ahead = |from: i64, to: i64| learner.expect(at(from), at(to), at(now));
+    let mut asked = learner.ahead(at(now));
+    for length in [300, 1_800, HOUR, DAY] {
+        // Back to the beginning each time, and on for a week.
+        for from in (now..now + 7 * DAY).step_by(usize::try_from(length).unwrap()) {
+            assert_near(asked.expect(at(from), at(from + length)), ahead(from, from + length), 1e-12);
+        }
+    }
+    let sum: f64 = (0..7 * 48).map(|slot| ahead(now + slot * 1_800, now + (slot + 1) * 1_800)).sum();
+    assert_near(ahead(now, now + 7 * DAY), sum, 1e-3);
+}
+
+#[test]
 fn the_second_day_is_expected_like_the_first() {
     let mut learner = DemandLearner::default();
     tell(&mut learner, 0, DAY, 60, weekly);

@@ -1,7 +1,7 @@
 //! What forecasts do to schedules.
 
 use crate::world::{START, World, at, forecast, secs};
-use engine::MAX_EVALUATIONS_PER_TICK;
+use engine::{EngineOptions, MAX_EVALUATIONS_PER_TICK};
 use models::{CarbonTarget, ScheduleId};
 use serde_json::json;
 use std::sync::Arc;
@@ -75,6 +75,20 @@ fn schedules_of_one_target_share_their_slots() {
     world.engine.tick(world.now);
     let slots = |id: &ScheduleId| world.engine.published(id).unwrap().document.parts()[1].as_ptr();
     assert!(ids.iter().all(|id| slots(id) == slots(&ids[0])));
+}
+
+#[test]
+fn without_documents_the_decisions_are_the_same() {
+    let decide = |documents| {
+        let mut world = World::with(EngineOptions { documents, ..EngineOptions::default() });
+        world.put(json!({"policy": "receding-horizon"}));
+        world.observe(&[300.0, 100.0, 400.0, 200.0]);
+        world.pass(secs(3_000));
+        world
+    };
+    let (with, without) = (decide(true), decide(false));
+    assert_eq!(with.published().schedule, without.published().schedule);
+    assert_eq!(without.json(), json!({"forecast": {"schedule": []}}));
 }
 
 #[test]

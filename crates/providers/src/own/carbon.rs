@@ -282,9 +282,7 @@ impl State {
     fn ask(&mut self) {
         let Some(newest) = self.own.newest().filter(|_| !self.asked && !self.told.is_empty()) else { return };
         self.asked = true;
-        self.own.tell(place_count(self.leads.farthest()), &mut self.ahead);
-        let told = &self.told;
-        self.skill.ask(newest, &self.ahead, |index| told.at(index));
+        self.skill.ask(newest, self.own.tell_leads(newest), |index| self.told.at(index));
     }
 
     fn hear(&mut self, forecast: &Forecast, now: i64) {

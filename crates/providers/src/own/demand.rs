@@ -74,27 +74,111 @@ impl DemandLearner {
     /// `from` is not counted.
     ///
     /// In the first half-hour that is the mean so far. 0 before the first report: see [`Self::is_known`].
+    /// Whoever asks for one stretch after the other asks [`Self::ahead`].
     pub fn expect(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> f64 {
-        let Some(state) = &self.state else { return 0.0 };
-        let (from, now) = (second(from), second(now));
-        let mut requests = 0.0;
-        for_slots(from, second(to).min(from + MAX_SPAN), |index, from, to| {
-            let lead = (f64::midpoint(from, to) - now).max(0.0);
-            requests += state.rate(index, lead, now) * (to - from);
-        });
-        requests
+        self.ahead(now).expect(from, to)
+    }
+
+    /// The look ahead from `now`.
+    pub fn ahead(&self, now: Timestamp) -> DemandAhead<'_> {
+        let now = second(now);
+        let ahead = |state| Ahead { state, now, fading: Fading::new(0.0) };
+        DemandAhead(self.state.as_deref().map(ahead))
     }
 
     /// Requests per second expected at `now`, >= 0; `None` before the first report.
     pub fn rate(&self, now: Timestamp) -> Option<f64> {
-        let now = second(now);
-        self.state.as_ref().map(|state| state.rate(slot(now), 0.0, now))
+        let mut ahead = self.ahead(now).0?;
+        Some(ahead.rate(slot(ahead.now), 0.0))
     }
 
     /// Whether there was a report.
     pub fn is_known(&self) -> bool {
         self.state.is_some()
     }
+}
+
+/// Demand as seen from one instant. Cheapest where it is asked for one stretch after the other, each as long
+/// as the one before: what is left of a level then falls by the same factor each time.
+#[derive(Debug, Clone)]
+pub struct DemandAhead<'a>(Option<Ahead<'a>>);
+
+#[derive(Debug, Clone)]
+struct Ahead<'a> {
+    state: &'a State,
+    now: f64,
+    fading: Fading,
+}
+
+impl DemandAhead<'_> {
+    /// [`DemandLearner::expect`] as seen from here; the same but for rounding.
+    pub fn expect(&mut self, from: Timestamp, to: Timestamp) -> f64 {
+        let Some(ahead) = &mut self.0 else { return 0.0 };
+        let from = second(from);
+        let mut requests = 0.0;
+        for_slots(from, second(to).min(from + MAX_SPAN), |index, from, to| {
+            let lead = (f64::midpoint(from, to) - ahead.now).max(0.0);
+            requests += ahead.rate(index, lead) * (to - from);
+        });
+        requests
+    }
+}
+
+impl Ahead<'_> {
+    /// Requests per second in a slot `lead` seconds ahead.
+    fn rate(&mut self, index: i64, lead: f64) -> f64 {
+        let State { weekly, fast, slow, until } = self.state;
+        if !weekly.is_known() {
+            return weekly.so_far();
+        }
+        if weekly.knows(index) && !weekly.knows_a_day() {
+            // On the first day the levels compare with the mean so far: right for times of day that are
+            // not known, wrong for those that are.
+            return weekly.usual(index);
+        }
+        self.fading.go_to(lead + (self.now - until).max(0.0));
+        let (soon, later) = (self.fading.fast, self.fading.slow * (1.0 - self.fading.fast));
+        fast.applied(slow.applied(weekly.usual(index), later), soon)
+    }
+}
+
+/// What is left of the levels at some age.
+#[derive(Debug, Clone)]
+struct Fading {
+    age: f64,
+    fast: f64,
+    slow: f64,
+    /// The newest step from age to age, and what it left: most steps are as long as the one before, and a
+    /// product is cheaper than an exponential.
+    step: f64,
+    left: [f64; 2],
+}
+
+impl Fading {
+    fn new(age: f64) -> Self {
+        let [fast, slow] = left_after(age);
+        Self { age, fast, slow, step: 0.0, left: [1.0; 2] }
+    }
+
+    fn go_to(&mut self, age: f64) {
+        let step = age - self.age;
+        if step < 0.0 {
+            // What has faded away altogether does not come back by a factor.
+            *self = Self::new(age);
+            return;
+        }
+        if step != self.step {
+            (self.step, self.left) = (step, left_after(step));
+        }
+        self.age = age;
+        self.fast *= self.left[0];
+        self.slow *= self.left[1];
+    }
+}
+
+/// What `seconds` leave of the fast level and of the slow one.
+fn left_after(seconds: f64) -> [f64; 2] {
+    [libm::exp(-seconds / FAST_REACH), libm::exp(-seconds / SLOW_REACH)]
 }
 
 impl State {
@@ -138,32 +222,15 @@ impl State {
             }
         });
     }
-
-    /// Requests per second in a slot `lead` seconds ahead of `now`.
-    fn rate(&self, index: i64, lead: f64, now: f64) -> f64 {
-        if !self.weekly.is_known() {
-            return self.weekly.so_far();
-        }
-        if self.weekly.knows(index) && !self.weekly.knows_a_day() {
-            // On the first day the levels compare with the mean so far: right for times of day that are
-            // not known, wrong for those that are.
-            return self.weekly.usual(index);
-        }
-        let age = lead + (now - self.until).max(0.0);
-        let fast = libm::exp(-age / FAST_REACH);
-        let slow = libm::exp(-age / SLOW_REACH) * (1.0 - fast);
-        self.fast.applied(self.slow.applied(self.weekly.usual(index), slow), fast)
-    }
 }
 
 /// Cuts `[from, to)` at the slots' ends.
 fn for_slots(from: f64, to: f64, mut each: impl FnMut(i64, f64, f64)) {
-    let mut at = from;
+    let (mut at, mut index) = (from, slot(from));
     while at < to {
-        let index = slot(at);
         let end = ((index + 1) as f64 * SLOT).min(to);
         each(index, at, end);
-        at = end;
+        (at, index) = (end, index + 1);
     }
 }
 

@@ -14,6 +14,9 @@ const MOST: f64 = 1e30;
 pub(super) struct Level {
     #[serde(skip)]
     half_life: f64,
+    /// [`DILUTION`] as a rate, requests per second.
+    #[serde(skip)]
+    dilution: f64,
     #[serde(with = "super::packed::one")]
     requests: f64,
     #[serde(with = "super::packed::one")]
@@ -26,11 +29,14 @@ pub(super) struct Level {
 impl Level {
     /// As usual; a report counts half after `half_life` seconds.
     pub(super) fn new(half_life: f64) -> Self {
-        Self { half_life, requests: 0.0, usual: 0.0, ratio: 0.0 }
+        let mut level = Self { half_life, dilution: 0.0, requests: 0.0, usual: 0.0, ratio: 0.0 };
+        level.set_half_life(half_life);
+        level
     }
 
     pub(super) fn set_half_life(&mut self, half_life: f64) {
         self.half_life = half_life;
+        self.dilution = DILUTION * LN_2 / half_life;
         self.settle();
     }
 
@@ -60,8 +66,7 @@ impl Level {
     ///
     /// The dilution is a rate too: so where nothing is usual and something comes, that is expected to stay.
     pub(super) fn applied(&self, rate: f64, power: f64) -> f64 {
-        let dilution = DILUTION * LN_2 / self.half_life;
-        ((rate + dilution) * libm::exp(power * self.ratio) - dilution).max(0.0)
+        ((rate + self.dilution) * libm::exp(power * self.ratio) - self.dilution).max(0.0)
     }
 
     /// Mean weight of the `length` seconds that ended `age` seconds ago.

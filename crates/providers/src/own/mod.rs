@@ -82,4 +82,4 @@ mod told;
 mod weekly;
 
 pub use carbon::{CarbonLearner, Estimate};
-pub use demand::DemandLearner;
+pub use demand::{DemandAhead, DemandLearner};

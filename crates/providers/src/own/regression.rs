@@ -52,6 +52,21 @@ pub(super) struct Regression {
     fade: f64,
 }
 
+/// A lead's coefficients, the features that do not depend on the slot worked in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Voice {
+    common: f64,
+    before: f64,
+    weekend: f64,
+}
+
+impl Voice {
+    /// The deviation that is to be expected.
+    fn said(&self, before: f64, weekend: f64) -> f64 {
+        self.common + self.before * before + self.weekend * weekend
+    }
+}
+
 impl Regression {
     /// Nothing known.
     pub(super) fn new(grid: Grid, leads: &Leads) -> Self {
@@ -213,11 +228,19 @@ impl Regression {
         [self.deviations.or_zero(before), if weekend { 1.0 } else { 0.0 }]
     }
 
-    /// Appends what may come in the slots after the newest, until `out` holds `count`, nearest first.
-    pub(super) fn tell(&mut self, count: usize, out: &mut Vec<f64>) {
-        let Some(origin) = self.newest().filter(|_| out.len() < count) else { return };
+    /// What may come at the learned leads after the newest slot, `origin`: what [`Self::tell`] says there.
+    pub(super) fn tell_leads(&self, origin: i64) -> impl Iterator<Item = f64> {
+        let voices = self.voices(origin);
+        self.leads.iter().zip(voices).map(move |(lead, voice)| {
+            let [before, weekend] = self.particular(origin, lead);
+            self.usual(origin + lead) + voice.said(before, weekend)
+        })
+    }
+
+    /// What each lead makes of what is known at `origin`.
+    fn voices(&self, origin: i64) -> [Voice; 32] {
         let common = self.common(origin);
-        let mut voices = [[0.0; 1 + FEATURES - COMMON]; 32];
+        let mut voices = [Voice::default(); 32];
         for (knot, voice) in voices.iter_mut().enumerate().take(self.leads.len()) {
             let prior;
             let weights = if let Some(weights) = self.weights.chunks_exact(FEATURES).nth(knot) {
@@ -226,9 +249,20 @@ impl Regression {
                 prior = self.prior(knot);
                 &prior
             };
-            voice[0] = weights[..COMMON].iter().zip(&common).map(|(weight, feature)| weight * feature).sum();
-            voice[1..].copy_from_slice(&weights[COMMON..]);
+            let (shared, particular) = weights.split_at(COMMON);
+            *voice = Voice {
+                common: shared.iter().zip(&common).map(|(weight, feature)| weight * feature).sum(),
+                before: particular[0],
+                weekend: particular[1],
+            };
         }
+        voices
+    }
+
+    /// Appends what may come in the slots after the newest, until `out` holds `count`, nearest first.
+    pub(super) fn tell(&mut self, count: usize, out: &mut Vec<f64>) {
+        let Some(origin) = self.newest().filter(|_| out.len() < count) else { return };
+        let voices = self.voices(origin);
         let mut cursor = self.leads.cursor();
         let farthest = self.leads.farthest();
         let told = out.len();
@@ -239,7 +273,7 @@ impl Regression {
             let usual = self.profile.at(of_day);
             let weekend = if weekend { 1.0 } else { 0.0 };
             let (knot, next, share) = cursor.at(lead);
-            let said = |voice: &[f64; 3]| voice[0] + voice[1] * before + voice[2] * weekend;
+            let said = |voice: &Voice| voice.said(*before, weekend);
             let deviation = said(&voices[knot]) * (1.0 - share) + said(&voices[next]) * share;
             // Beyond what is learned, less and less is left of a deviation.
             let left = if lead > farthest { farthest as f64 / lead as f64 } else { 1.0 };

@@ -158,16 +158,16 @@ impl Skill {
         2 * (place_count(before) + place(target, place_count(self.leads.slots(knot))))
     }
 
-    /// Notes what own forecast and provider say at `origin`.
-    pub(super) fn ask(&mut self, origin: i64, own: &[f64], told: impl Fn(i64) -> f64) {
+    /// Notes what own forecast (lead by lead) and provider say at `origin`.
+    pub(super) fn ask(&mut self, origin: i64, own: impl Iterator<Item = f64>, told: impl Fn(i64) -> f64) {
         if self.pending.is_empty() {
             self.pending = vec![f64::NAN; 2 * place_count(self.leads.total())];
         }
         let mut before = 0;
-        for knot in 0..self.leads.len() {
+        for (knot, own) in own.enumerate() {
             let lead = self.leads.slots(knot);
             let place = self.pending_place(knot, before, origin + lead);
-            self.pending[place] = own.get(place_count(lead - 1)).copied().unwrap_or(f64::NAN);
+            self.pending[place] = own;
             self.pending[place + 1] = told(origin + lead);
             before += lead;
         }

@@ -82,14 +82,14 @@ impl Weekly {
 
     /// Whether a slot's time of day is known.
     pub(super) fn knows(&self, index: i64) -> bool {
-        self.day.at(index).samples > 0.0
+        self.day.at(place(index, DAY)).samples > 0.0
     }
 
     /// Requests per second that are usual in a slot.
     pub(super) fn usual(&self, index: i64) -> f64 {
-        let (mut day, week) = (self.day.at(index), self.week.at(index));
+        let (mut day, week) = (self.day.at(place(index, DAY)), self.week.at(place(index, WEEK)));
         if day.samples == 0.0 {
-            day = self.level.at(index);
+            day = self.level.at(0);
         }
         let weeks = f64::from(week.samples);
         let days = DAY_IN_WEEKS / (1.0 + weeks);
@@ -161,8 +161,8 @@ impl Weekly {
 }
 
 impl Cells {
-    fn at(&self, index: i64) -> Cell {
-        if self.0.is_empty() { Cell::default() } else { self.0[place(index, self.0.len())] }
+    fn at(&self, place: usize) -> Cell {
+        self.0.get(place).copied().unwrap_or_default()
     }
 
     fn learn(&mut self, length: usize, index: i64, value: f64, newest: f64) {
