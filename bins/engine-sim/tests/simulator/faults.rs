@@ -66,3 +66,43 @@ fn an_overdraft_may_be_used_and_no_more() {
     let hindsight = number(&report["baselines"]["hindsightBudget"], "worstOverspendDays");
     assert!((0.1..0.500_001).contains(&hindsight), "{hindsight}");
 }
+
+/// Hours of a grid that is clean by night and dirty by day; of the third and fourth day nothing is known.
+fn grid_with_a_hole() -> String {
+    let hours = (0..12 * 24).filter(|hour| !(50..94).contains(hour));
+    let line = |hour: i32| {
+        let grams = if (6..18).contains(&(hour % 24)) { 300 } else { 100 };
+        format!("2026-01-{:02}T{:02}:00:00Z,{grams}\n", 5 + hour / 24, hour % 24)
+    };
+    format!("timestamp,actual\n{}", hours.map(line).collect::<String>())
+}
+
+#[test]
+fn without_reports_what_was_published_goes_on_through_a_hole() {
+    let desk = Desk::with(&[("hole.csv", &grid_with_a_hole())]);
+    for every in [60, 600, 3600] {
+        let arguments = format!(
+            "run --policy receding-horizon --carbon hole.csv --forecast-mode perfect --daily-aim off \
+             --feedback none --evaluate-every {every} --format json"
+        );
+        let report = json(&desk, &arguments);
+        assert_eq!(result(&report, "receding-horizon")["budgetPromise"], "kept", "every {every} s");
+    }
+}
+
+#[test]
+fn an_end_that_nobody_knows_of_leaves_credit_behind() {
+    let desk = Desk::empty();
+    let mean_error = |end: &str| {
+        let arguments = format!(
+            "run --policy receding-horizon --to 2026-01-10 --forecast-mode perfect --budget-window 24h \
+             --daily-aim off --end {end} --format json"
+        );
+        let report = json(&desk, &arguments);
+        assert_eq!(report["engine"]["end"], end);
+        number(result(&report, "receding-horizon"), "meanError")
+    };
+    let (known, open) = (mean_error("known"), mean_error("open"));
+    assert!((0.0495..0.0501).contains(&known), "nothing is left: {known}");
+    assert!(open < known - 0.0005, "some of it is: {open}");
+}
