@@ -163,6 +163,31 @@ fn dominated_flavours_are_named() {
 }
 
 #[test]
+fn in_the_last_horizon_nothing_is_kept_for_later() {
+    let menu = builtin_menu();
+    let mut policy = RecedingHorizon::default();
+    let mut decision = Decision::default();
+    let mut error = |intensity: f64, is_last: bool| {
+        let slots = [Ahead { seconds: 1800.0, intensity, requests: 1000.0 }];
+        let horizon = Horizon {
+            slots: &slots,
+            floors: &[],
+            is_last,
+            credit: 250.0,
+            capacity: 2400.0,
+            most_requests: 50.0,
+            elapsed_seconds: 60.0,
+        };
+        policy.decide(&Situation { horizon: Some(horizon), ..situation(&menu) }, &mut decision);
+        1.0 - decision.avg_precision
+    };
+    // What credit is worth is seen on a dirty grid; a clean slot is not worth it, unless it is the last.
+    assert!((error(400.0, false) - 0.3).abs() < 1e-9);
+    assert!(error(100.0, false) < 1e-9);
+    assert!((error(100.0, true) - 0.3).abs() < 1e-9);
+}
+
+#[test]
 fn reasons_say_what_decided() {
     let menu = builtin_menu();
     let slots = [
