@@ -6,37 +6,38 @@ use std::hint::black_box;
 
 use benches::{Question, print};
 use policies::Hull;
-use policies::planner::{Account, Load, Planner, Segments};
+use policies::planner::{Account, Bid, Load, Planner, Segments};
 
 fn main() {
-    let question =
-        Question::ask("What does a plan cost? (half-hours, 1 000 requests each, target error 0.05)");
+    let question = Question::ask(
+        "What does a plan cost? (half-hours of 1 000 requests, target error 0.05, half of the budget banked, \
+         8 terminal bids; a schedule makes one plan an evaluation, at most one a minute)",
+    );
     let day = 48.0 * 1_000.0 * 0.05;
     let hulls: [(&str, Vec<(f64, f64)>); 3] = [
-        ("1 segment", vec![(0.0, 1.0), (0.15, 0.7), (0.3, 0.4)]),
-        ("2 segments", vec![(0.0, 1.0), (0.06, 0.19), (0.3, 0.03)]),
-        ("9 segments", (0..10).map(|i| (f64::from(i) * 0.03, 0.7_f64.powi(i))).collect()),
+        ("3 flavours, 1 segment", vec![(0.0, 1.0), (0.15, 0.7), (0.3, 0.4)]),
+        ("3 flavours, 2 segments", vec![(0.0, 1.0), (0.06, 0.19), (0.3, 0.03)]),
+        ("10 flavours, 9 segments", (0..10).map(|i| (f64::from(i) * 0.03, 0.7_f64.powi(i))).collect()),
     ];
     for (shape, points) in &hulls {
         let segments = Segments::new(&Hull::new(points.iter().copied()).unwrap());
-        let soft = segments.softened(3, 0.03);
-        {
-            for (budget, capacity) in [("24 h", day), ("7 d", 7.0 * day)] {
-                for slots in [48, 96, 336, 672] {
-                    let loads: Vec<Load> = (0..slots).map(load).collect();
-                    let account = Account { target_error: 0.05, capacity, credit: capacity / 2.0 };
-                    let mut planner = Planner::default();
-                    question.measure(&format!("{slots} slots, {shape}, {budget} budget"), || {
-                        black_box(planner.plan_softly(
-                            &segments,
-                            &soft,
-                            account,
-                            black_box(&loads),
-                            &[],
-                            &[],
-                        ));
-                    });
-                }
+        let soft = segments.softened(3, 0.001);
+        for (budget, capacity) in [("24 h", day), ("7 d", 7.0 * day)] {
+            let account = Account { target_error: 0.05, capacity, credit: capacity / 2.0 };
+            let price = 200.0 * segments.list()[segments.list().len() / 2].saving;
+            let bid = |part: u32| Bid {
+                price: price * (1.5 - f64::from(part) / 7.0),
+                quantity: capacity / 8.0,
+                slot: Bid::TERMINAL,
+            };
+            let terminal: Vec<Bid> = (0..8).map(bid).collect();
+            for slots in [48, 96, 336, 672] {
+                let loads: Vec<Load> = (0..slots).map(load).collect();
+                let mut planner = Planner::default();
+                question.measure(&format!("{slots} slots, {shape}, {budget} budget"), || {
+                    let loads = black_box(&loads);
+                    black_box(planner.plan_softly(&segments, &soft, account, loads, &[], &terminal));
+                });
             }
         }
         print("\n");
