@@ -11,7 +11,7 @@ use policies::planner::{Account, Bid, Load, Planner, Segments};
 fn main() {
     let question = Question::ask(
         "What does a plan cost? (half-hours of 1 000 requests, target error 0.05, half of the budget banked, \
-         8 terminal bids; a schedule makes one plan an evaluation, at most one a minute)",
+         8 terminal bids; a schedule makes about one plan a minute)",
     );
     let day = 48.0 * 1_000.0 * 0.05;
     let hulls: [(&str, Vec<(f64, f64)>); 3] = [
