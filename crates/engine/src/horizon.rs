@@ -182,14 +182,16 @@ impl View<'_> {
     ) -> Horizon<'b> {
         expected.refresh_slots(self.now, self.budget.accounting(), self.demand, self.estimates);
         buffers.slots.clear();
-        let end = self.ends_at.unwrap_or(Timestamp::MAX);
+        // An end that has passed was none.
+        let end = self.ends_at.filter(|end| *end > self.instant).unwrap_or(Timestamp::MAX);
         let ahead =
             self.estimates.iter().zip(&expected.slots).take_while(|(estimate, _)| estimate.from < end);
         for (estimate, requests) in ahead.filter(|(estimate, _)| estimate.to > self.instant) {
             let whole = estimate.to.duration_since(estimate.from).as_secs_f64();
             let (mut seconds, mut requests) = (whole, *requests);
-            if estimate.from < self.instant {
-                seconds = estimate.to.duration_since(self.instant).as_secs_f64();
+            if estimate.from < self.instant || estimate.to > end {
+                let (from, to) = (estimate.from.max(self.instant), estimate.to.min(end));
+                seconds = to.duration_since(from).as_secs_f64();
                 requests *= seconds / whole.max(1e-3);
             }
             buffers.slots.push(Ahead { seconds, intensity: estimate.intensity, requests });

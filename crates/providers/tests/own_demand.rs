@@ -65,14 +65,14 @@ fn an_hour_of_great_news_is_not_expected_again() {
 }
 
 #[test]
-fn demand_that_stays_tenfold_is_believed_within_weeks() {
-    let mut learner = DemandLearner::default();
-    let grown = |second: i64| if second < 21 * DAY { weekly(second) } else { 10.0 * weekly(second) };
-    tell(&mut learner, 0, 49 * DAY, 600, grown);
-    for hour in [10, 30, 5 * 24 + 10] {
-        let from = 49 * DAY + hour * HOUR;
-        let found = learner.expect(at(from), at(from + HOUR), at(49 * DAY));
-        assert_near(found, 10.0 * weekly(from) * HOUR as f64, 0.25);
+fn a_new_size_is_believed_however_small_the_old_one_was() {
+    for before in [0.5, 0.1, 1e-3, 1e-6, 0.0] {
+        let mut learner = DemandLearner::default();
+        let grown = |second: i64| if second < 21 * DAY { before * weekly(second) } else { weekly(second) };
+        tell(&mut learner, 0, 35 * DAY, 600, grown);
+        let week = learner.expect(at(35 * DAY), at(42 * DAY), at(35 * DAY));
+        let told: f64 = (0..7 * 24).map(|hour| weekly(hour * HOUR) * HOUR as f64).sum();
+        assert!((0.6 * told..1.1 * told).contains(&week), "from {before}: {week} for {told}");
     }
 }
 

@@ -21,8 +21,10 @@ const NEW_SLOT: f64 = 1.0 / DAY as f64;
 /// makes it less.
 const DAY_IN_WEEKS: f64 = 1.0;
 /// A slot that came to more than this many times the usual, or to less than that part of it, teaches no more
-/// than this: an hour of great news must not be expected again in a week.
+/// than this: an hour of great news must not be expected again in a week ..
 const WILD: f64 = 3.0;
+/// .. unless it goes on for longer than this many slots, four hours: that is no news but a new size.
+const NEWS: u32 = 8;
 /// Share of a slot that must be covered by reports to say how it was.
 const COVERED: f64 = 0.25;
 /// Highest rate that is kept, in requests per second.
@@ -42,6 +44,8 @@ pub(super) struct Weekly {
     day: Cells,
     week: Cells,
     level: Cells,
+    /// Slots in a row that came to something wild.
+    wild: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -67,7 +71,7 @@ impl Weekly {
     /// Nothing known; reports begin in slot `index`.
     pub(super) fn starting(index: i64) -> Self {
         let open = [Open { index, ..Open::default() }, Open { index: index - 1, ..Open::default() }];
-        Self { open, day: Cells::default(), week: Cells::default(), level: Cells::default() }
+        Self { open, day: Cells::default(), week: Cells::default(), level: Cells::default(), wild: 0 }
     }
 
     /// Whether any slot is known.
@@ -137,11 +141,16 @@ impl Weekly {
         }
     }
 
-    /// The nearest rate that is learned from. A change that stays is learned step by step.
-    fn plausible(&self, index: i64, rate: f64) -> f64 {
+    /// The nearest rate that is learned from.
+    fn plausible(&mut self, index: i64, rate: f64) -> f64 {
         let usual = self.usual(index);
-        let known = usual > 0.0 && self.knows_a_day() && self.knows(index);
-        if known { rate.clamp(usual / WILD, usual * WILD) } else { rate }
+        let (low, high) = (usual / WILD, usual * WILD);
+        if !(self.knows_a_day() && self.knows(index)) || (low..=high).contains(&rate) {
+            self.wild = 0;
+            return rate;
+        }
+        self.wild = self.wild.saturating_add(1);
+        if self.wild > NEWS { rate } else { rate.clamp(low, high) }
     }
 
     /// Whether it can be one: asked of what was stored.
