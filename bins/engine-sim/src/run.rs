@@ -263,12 +263,14 @@ impl<'a> Simulation<'a> {
         );
         let error = self.shares.iter().zip(&self.errors).map(|(share, error)| share * error).sum();
         match self.plan.reports {
-            Reports::Lost(_) if !reported => {}
             Reports::None => {
                 self.end_unreported(from);
                 self.unreported = Some(Unreported { from, error, allowed });
             }
-            _ => self.guarantee.served(allowed, error, served.0 as f64, served.1),
+            _ => {
+                let reported = reported || !matches!(self.plan.reports, Reports::Lost(_));
+                self.guarantee.served(allowed, error, (served.0 as f64, served.1), reported);
+            }
         }
     }
 
@@ -276,7 +278,7 @@ impl<'a> Simulation<'a> {
     fn end_unreported(&mut self, to: Timestamp) {
         if let Some(ended) = self.unreported.take() {
             let seconds = to.duration_since(ended.from).as_secs_f64();
-            self.guarantee.served(ended.allowed, ended.error, seconds, seconds * ended.error);
+            self.guarantee.served(ended.allowed, ended.error, (seconds, seconds * ended.error), true);
         }
     }
 

@@ -53,8 +53,8 @@ pub struct EngineOptions {
     /// left then is worth nothing.
     pub ends_at: Option<Timestamp>,
     /// Whether decisions are also written as documents. Without readers, as in a simulation, nobody misses
-    /// what takes a third of an evaluation: `Published::document` then holds no
-    /// decision and is not to be handed to anybody; `Published::schedule` is whole.
+    /// what takes a third of an evaluation: `Published::document` then holds no decision and is not to be
+    /// handed to anybody; `Published::schedule` is whole.
     pub documents: bool,
     /// Most schedules.
     pub max_schedules: usize,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use ledger::{Bounds, BudgetSettings, CreditLedger, ErrorBudget, ServedAt};
+use ledger::{Before, Bounds, BudgetSettings, CreditLedger, ErrorBudget, Report, ServedAt};
 use models::problem::pointer;
 use models::{CarbonTarget, Config, Feedback, Manual, Overrides, Problems, Setting, Timestamp};
 use policies::throttle::ThrottleSettings;
@@ -200,6 +200,7 @@ impl Session {
         let sender = feedback.sender.as_ref();
         let repeat = sender.is_some_and(|sender| self.sources.counted(sender, end, now, &mut problems));
         problems.or(())?;
+        let misses = sender.is_some_and(|sender| self.sources.misses(sender));
         if let Some(sender) = sender {
             self.sources.count(sender, now);
         }
@@ -213,7 +214,13 @@ impl Session {
             let _ = self.ledger.settle(posting, error);
         }
         let end = end.min(now);
-        self.budget.serve(counted.map(|(posting, _)| posting), end, &booked);
+        self.budget.report(&Report {
+            interval: counted.map(|(posting, _)| posting),
+            from: window.0,
+            to: end,
+            before: if misses { Before::Missing } else { Before::Told },
+            served: &booked,
+        });
         self.learner.observe(end, feedback.window_seconds, served.requests() as f64);
         self.served.merge(served);
         self.demand.observe(end, feedback.window_seconds, served.requests() as f64);

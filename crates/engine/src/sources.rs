@@ -83,6 +83,13 @@ impl Sources {
         false
     }
 
+    /// Whether posts are missing between this one and what was counted of its source. Of a source heard for
+    /// the first time nobody knows.
+    pub(crate) fn misses(&self, sender: &Sender) -> bool {
+        let (seen, sequence) = (self.known.get(&*sender.source), sender.sequence);
+        seen.zip(sequence).is_some_and(|(seen, sequence)| sequence > seen.newest.saturating_add(1))
+    }
+
     /// Remembers that a post was counted; one of a known source, that it was heard.
     pub(crate) fn count(&mut self, sender: &Sender, now: Timestamp) {
         let Some(sequence) = sender.sequence else {
@@ -190,6 +197,20 @@ mod tests {
         }
         assert_eq!(sources.known.len(), MAX_SOURCES);
         sources
+    }
+
+    #[test]
+    fn a_gap_shows_what_is_missing() {
+        let mut sources = Sources::default();
+        let misses = |sources: &Sources, source: &str, sequence: Option<u64>| {
+            sources.misses(&Sender { source: source.into(), sequence })
+        };
+        assert!(!misses(&sources, "router", Some(7)), "what went before the first nobody knows");
+        assert_eq!(prompt(&mut sources, "router", 7, 0), Ok(true));
+        for (sequence, missing) in [(6, false), (7, false), (8, false), (9, true), (u64::MAX, true)] {
+            assert_eq!(misses(&sources, "router", Some(sequence)), missing, "{sequence}");
+        }
+        assert!(!misses(&sources, "another", Some(9)) && !misses(&sources, "router", None));
     }
 
     #[test]

@@ -90,7 +90,8 @@ mod snapshot;
 
 pub use bounds::{Bounds, BoundsError};
 pub use budget::{
-    Accounting, BudgetError, BudgetSettings, BudgetSnapshot, ErrorBudget, ServedAt, Span, guarded_error,
+    Accounting, Before, BudgetError, BudgetSettings, BudgetSnapshot, ErrorBudget, Report, ServedAt, Span,
+    guarded_error,
 };
 pub use credit::CreditLedger;
 pub use history::{MAX_BUCKETS, MAX_EXACT, MAX_OPEN};

@@ -1,7 +1,10 @@
 //! What the error budget books, holds back and answers, case by case.
 
 use jiff::SignedDuration;
-use ledger::{Bounds, BudgetSettings, CreditLedger, ErrorBudget, PostingId, ServedAt, Span, guarded_error};
+use ledger::{
+    Before, Bounds, BudgetSettings, CreditLedger, ErrorBudget, PostingId, Report, ServedAt, Span,
+    guarded_error,
+};
 use models::Timestamp;
 
 const TARGET: f64 = 0.05;
@@ -240,6 +243,64 @@ fn what_never_came_is_free_once_feedback_reaches_the_end() {
     assert_eq!(budget.held(), 15.0);
     budget.serve(Some(ids[1]), at(90), &served(1, 0.05));
     assert_eq!((budget.held(), budget.spendable()), (0.0, 200.0));
+}
+
+/// A report of the window from `from` to `to`, whose sender's last one is missing.
+fn after_a_gap(id: PostingId, from: i64, to: i64, served: &[ServedAt]) -> Report<'_> {
+    Report { interval: Some(id), from: at(from), to: at(to), before: Before::Missing, served }
+}
+
+#[test]
+fn what_nobody_told_of_is_held_back_where_a_report_is_missing() {
+    let ids = postings(40);
+    let mut budget = banked(0.0, 200);
+    budget.begin(ids[0], at(0), TARGET, 0.15, 150.0);
+    budget.begin(ids[1], at(60), TARGET, 0.15, 150.0);
+    budget.end(at(120));
+    // The first minute's report is missing; what is said of the second one is all of it.
+    budget.report(&after_a_gap(ids[1], 60, 120, &served(100, 0.15)));
+    assert_eq!((budget.balance(), budget.held()), (190.0, 15.0));
+    // That nothing is missing since then does not bring it back.
+    budget.begin(ids[2], at(120), TARGET, TARGET, 150.0);
+    budget.serve(Some(ids[2]), at(180), &served(100, TARGET));
+    assert_eq!((budget.balance(), budget.held()), (190.0, 15.0));
+
+    // It comes late: what it says counts, and the rest is free.
+    let mut late = budget.clone();
+    let minute = served(50, 0.15);
+    let told = Report { before: Before::Told, ..after_a_gap(ids[0], 0, 60, &minute) };
+    late.report(&told);
+    assert_eq!((late.balance(), late.held()), (185.0, 0.0));
+    // It never comes: once its interval is forgotten it is taken for spent.
+    for (second, id) in (180..).step_by(60).zip(&ids[3..]) {
+        budget.begin(*id, at(second), TARGET, TARGET, 150.0);
+    }
+    assert_eq!((budget.balance(), budget.held()), (175.0, 0.0));
+}
+
+#[test]
+fn a_part_of_an_interval_does_not_speak_for_the_one_that_is_missing() {
+    let ids = postings(2);
+    let mut budget = banked(0.0, 200);
+    budget.begin(ids[0], at(0), TARGET, 0.15, 150.0);
+    // Of three twenties the first is missing; the third comes as if nothing were.
+    budget.report(&after_a_gap(ids[0], 20, 40, &served(50, 0.15)));
+    budget.end(at(60));
+    budget.serve(Some(ids[0]), at(60), &served(50, 0.15));
+    assert_eq!((budget.balance(), budget.held()), (190.0, 5.0));
+}
+
+#[test]
+fn what_was_forgotten_unreported_is_taken_for_spent_where_a_report_is_missing() {
+    let ids = postings(40);
+    let mut budget = banked(0.0, 800);
+    for (second, id) in (0..).step_by(60).zip(&ids) {
+        budget.begin(*id, at(second), TARGET, 0.15, 100.0);
+    }
+    assert_eq!((budget.balance(), budget.held()), (800.0, 400.0));
+    // Eight are forgotten, and the next 31 may be among what is missing too.
+    budget.report(&after_a_gap(ids[39], 2_340, 2_400, &served(100, 0.15)));
+    assert_eq!((budget.balance(), budget.held()), (710.0, 310.0));
 }
 
 #[test]

@@ -5,7 +5,9 @@
 use std::collections::VecDeque;
 
 use jiff::SignedDuration;
-use ledger::{Bounds, BudgetSettings, CreditLedger, ErrorBudget, PostingId, ServedAt, guarded_error};
+use ledger::{
+    Before, Bounds, BudgetSettings, CreditLedger, ErrorBudget, PostingId, Report, ServedAt, guarded_error,
+};
 use models::Timestamp;
 use proptest::prelude::*;
 
@@ -54,8 +56,11 @@ const CALM: Interval = Interval {
 
 /// A report on its way.
 #[derive(Debug, Clone)]
-struct Report {
+struct Post {
     id: PostingId,
+    /// Which one it is, as its sender counts.
+    number: usize,
+    from: Timestamp,
     at: Timestamp,
     served: [ServedAt; 2],
 }
@@ -70,7 +75,10 @@ struct World {
     /// The deepest floor and the largest surprise so far.
     overdraft: i128,
     surprise: i128,
-    on_the_way: VecDeque<Report>,
+    on_the_way: VecDeque<Post>,
+    sent: usize,
+    /// The newest number that was heard.
+    heard: Option<usize>,
     /// At each report: what was saved, and the capacity.
     prefixes: Vec<(i128, i128)>,
 }
@@ -88,6 +96,8 @@ impl World {
             overdraft: 0,
             surprise: 0,
             on_the_way: VecDeque::new(),
+            sent: 0,
+            heard: None,
             prefixes: vec![(0, 0)],
         }
     }
@@ -121,9 +131,13 @@ impl World {
                 ServedAt { requests: wrong, error: 1.0 },
                 ServedAt { requests: u64::from(requests) - wrong, error: 0.0 },
             ];
-            let at = self.now
-                + SignedDuration::from_secs(INTERVAL * i64::from(part + 1) / i64::from(interval.reports));
-            self.on_the_way.push_back(Report { id, at, served });
+            let bound = |parts: u32| {
+                self.now
+                    + SignedDuration::from_secs(INTERVAL * i64::from(parts) / i64::from(interval.reports))
+            };
+            let (from, at) = (bound(part), bound(part + 1));
+            self.on_the_way.push_back(Post { id, number: self.sent, from, at, served });
+            self.sent += 1;
             self.saved += i128::from(requests) * i128::from(interval.target) - i128::from(wrong) * PPM;
         }
         self.now += SignedDuration::from_secs(INTERVAL);
@@ -135,6 +149,21 @@ impl World {
         if let Some(report) = self.on_the_way.pop_front() {
             self.budget.serve(Some(report.id), report.at, &report.served);
         }
+    }
+
+    /// Books the report that stands so far behind, as one of numbered ones: a gap in them shows.
+    fn report_numbered(&mut self, behind: usize) {
+        let Some(post) = self.on_the_way.remove(behind) else { return };
+        let missing = self.heard.is_some_and(|heard| post.number > heard + 1);
+        self.heard = self.heard.max(Some(post.number));
+        let before = if missing { Before::Missing } else { Before::Told };
+        self.budget.report(&Report {
+            interval: Some(post.id),
+            from: post.from,
+            to: post.at,
+            before,
+            served: &post.served,
+        });
     }
 
     /// An interval whose reports are all booked before the next one begins; checked at each.
@@ -222,6 +251,33 @@ proptest! {
             world.report();
         }
         prop_assert!(exact(world.budget.balance()) <= world.saved);
+    }
+
+    /// Reports that are numbered may be late, out of order and lost: what nobody told of stays held back, or
+    /// is taken for spent.
+    #[test]
+    fn whatever_is_lost_nothing_is_overspent(
+        intervals in prop::collection::vec(
+            (interval(false), prop::collection::vec((0..4_usize, prop::bool::weighted(0.3)), 0..9)),
+            1..200,
+        ),
+    ) {
+        let mut world = World::new();
+        for (interval, arriving) in &intervals {
+            world.publish(interval);
+            let least = -world.overdraft;
+            prop_assert!(world.saved >= least, "{} saved, expected at least {least}", world.saved);
+            for (behind, lost) in arriving {
+                // What went before the first that is heard nobody knows.
+                let behind = if world.heard.is_some() { *behind } else { 0 };
+                if *lost && world.heard.is_some() {
+                    world.on_the_way.remove(behind);
+                } else {
+                    world.report_numbered(behind);
+                }
+            }
+        }
+        prop_assert_eq!(world.surprise, 0);
     }
 
     /// Errors and targets of any number of digits, each rounded by less than a ppm against the schedule.

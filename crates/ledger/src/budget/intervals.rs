@@ -6,6 +6,7 @@ use models::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::amount::PPM;
+use super::{Before, Report};
 use crate::exact;
 use crate::history::MAX_OPEN;
 use crate::posting::PostingId;
@@ -40,6 +41,9 @@ struct Interval {
     planned: u32,
     /// Requests (or seconds) that may still be reported.
     left: u64,
+    /// Whether its report is known to be missing: nothing but that report releases what is held back.
+    #[serde(default)]
+    missing: bool,
 }
 
 /// What an interval was once it has ended.
@@ -67,26 +71,33 @@ impl Intervals {
         self.latest = self.latest.max(now.as_millisecond());
         let last = self.remembered.back_mut().filter(|_| self.running)?;
         self.running = false;
-        if self.reached >= self.latest {
+        if self.reached >= self.latest && !last.missing {
             last.left = 0;
         }
         let milliseconds = u64::try_from(self.latest.saturating_sub(last.start)).unwrap_or(0);
         Some(Ended { target: last.target, planned: last.planned, milliseconds })
     }
 
-    /// Begins an interval, after [`Intervals::end`], in which at most `left` may come.
-    pub(super) fn begin(&mut self, id: PostingId, target: u32, planned: u32, left: u64) {
+    /// Begins an interval, after [`Intervals::end`], in which at most `left` may come. Answers what was held
+    /// back for one that is forgotten now and whose report is missing: it counts as spent.
+    pub(super) fn begin(&mut self, id: PostingId, target: u32, planned: u32, left: u64) -> i128 {
+        let mut spent = 0;
         if self.remembered.len() == MAX_OPEN
             && let Some(forgotten) = self.remembered.pop_front()
         {
-            self.unreported = self.unreported.saturating_add(forgotten.held());
+            if forgotten.missing {
+                spent = forgotten.held();
+            } else {
+                self.unreported = self.unreported.saturating_add(forgotten.held());
+            }
             let least = self.unreported_target.map_or(forgotten.target, |least| least.min(forgotten.target));
             self.unreported_target = Some(least);
             self.forgotten_until = self.remembered.front().map_or(self.latest, |next| next.start);
         }
-        self.remembered.push_back(Interval { id, start: self.latest, target, planned, left });
+        self.remembered.push_back(Interval { id, start: self.latest, target, planned, left, missing: false });
         self.running = true;
         self.reached = -FARTHEST;
+        spent
     }
 
     /// The target in force in an interval; none if it is forgotten.
@@ -99,34 +110,49 @@ impl Intervals {
         self.remembered.iter().map(|interval| interval.target).chain(self.unreported_target).min()
     }
 
-    /// Releases what was held back, now that `requests` with `excess` error beyond the target are booked:
-    /// for their interval as far as they go, and for those that ended by `at` altogether, as reports come
-    /// in the order of time.
-    pub(super) fn release(&mut self, id: Option<PostingId>, at: Timestamp, requests: u64, excess: i128) {
-        let at = at.as_millisecond();
-        self.reached = self.reached.max(at);
-        match self.remembered.iter_mut().rev().find(|interval| Some(interval.id) == id) {
+    /// Releases what was held back, now that the `requests` of a report, with `excess` error beyond the
+    /// target, are booked: for their interval as far as they go, and for those that ended by its own end
+    /// altogether, as reports come in the order of time. Answers what counts as spent from now on.
+    ///
+    /// Where reports before this one are missing, what ended by then and is not all in its window may have
+    /// been in theirs: it is released by its own report only.
+    pub(super) fn release(&mut self, report: &Report<'_>, requests: u64, excess: i128) -> i128 {
+        let (from, at) = (report.from.as_millisecond(), report.to.as_millisecond());
+        let missing = report.before == Before::Missing;
+        match self.remembered.iter_mut().rev().find(|interval| Some(interval.id) == report.interval) {
             Some(interval) => interval.left = interval.left.saturating_sub(requests),
             None => self.unreported = self.unreported.saturating_sub(excess.max(0)).max(0),
         }
+        self.reached = self.reached.max(at);
+        let mut spent = 0;
         if at >= self.forgotten_until {
+            spent = if missing { self.unreported } else { 0 };
             self.unreported = 0;
             self.unreported_target = None;
         }
         // Each ends where the next one begins; the last one where `latest` is, unless it is running.
         let mut end = if self.running { i64::MAX } else { self.latest };
         for interval in self.remembered.iter_mut().rev() {
+            // The report says all there is to say up to its end.
+            let whole = Some(interval.id) == report.interval && from <= interval.start;
+            interval.missing |= missing && !whole && interval.start < at;
             if end <= at {
-                interval.left = 0;
+                interval.missing &= !whole;
+                if !interval.missing {
+                    interval.left = 0;
+                }
             }
             end = interval.start;
         }
+        spent
     }
 
     /// Holds nothing back any more.
     pub(super) fn release_all(&mut self) {
         self.unreported = 0;
-        self.remembered.iter_mut().for_each(|interval| interval.left = 0);
+        for interval in &mut self.remembered {
+            (interval.left, interval.missing) = (0, false);
+        }
     }
 
     /// What is held back in all, in ppm x requests, at least 0.

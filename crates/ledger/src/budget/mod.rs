@@ -61,6 +61,30 @@ pub struct ServedAt {
     pub error: f64,
 }
 
+/// What is known of the reports that came before one, by whoever sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// All were told, or nobody can say: windows that were not reported on had no requests.
+    Told,
+    /// Some are missing, as a gap in their numbers shows: whatever was not reported on may be among them.
+    Missing,
+}
+
+/// What one reporter says was served in a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Report<'a> {
+    /// The interval the window belongs to; none where that is not known.
+    pub interval: Option<PostingId>,
+    /// When the window began.
+    pub from: Timestamp,
+    /// When it ended; not in the future.
+    pub to: Timestamp,
+    /// What is known of the reports before this one.
+    pub before: Before,
+    /// What was served in it.
+    pub served: &'a [ServedAt],
+}
+
 /// The error budget of one schedule, in requests x error.
 ///
 /// Serving `n` requests at error `e` changes the balance by `n (target - e)`, with the target in force in
@@ -103,6 +127,13 @@ pub struct ServedAt {
 /// first claim holds as well where reports come in the order of time but any number of intervals late, and
 /// where they stop. What is held back for requests that never came is released by the first report that
 /// reaches the end of their interval. Of several reporters, the first to reach it speaks for all.
+///
+/// # Feedback that is lost
+///
+/// A report that follows on missing ones ([`Before::Missing`]) releases its own interval only. What is held
+/// back for others that ended stays so until their own report comes; if it has not come once they are
+/// forgotten, that is taken for spent. So a lost report costs what might have been spent, never more than
+/// `n_up` requests, and the first claim holds with the surprises of all intervals that nobody reported on.
 ///
 /// # Order
 ///
@@ -168,7 +199,8 @@ impl ErrorBudget {
         let state = &mut self.state;
         let (target, planned) = (amount::target_ppm(target_error), amount::error_ppm(planned_error));
         state.target = Some(target);
-        state.intervals.begin(id, target, planned, amount::at_most(expected));
+        let missing = state.intervals.begin(id, target, planned, amount::at_most(expected));
+        state.account.book(0, missing);
     }
 
     /// Ends the running interval, if there is one: to be called ahead of [`ErrorBudget::spendable`] where
@@ -190,17 +222,18 @@ impl ErrorBudget {
         }
     }
 
-    /// Books what one report says was served in the interval `id`, in a window that ended at `at`.
+    /// Books what one report says was served.
     ///
-    /// The target is the one that was in force in that interval. Where it is not known, as the window
+    /// The target is the one that was in force in its interval. Where it is not known, as the window
     /// belongs to no interval or to one of more than [`crate::MAX_OPEN`] intervals ago, the least stands in
     /// of those remembered, the one in force, and those forgotten before a report reached their end. What
     /// was held back for the interval is released as far as it is booked now, and all of it for intervals
-    /// that ended by `at`, which therefore must not be in the future.
+    /// that ended by [`Report::to`]; where reports before it are missing, for those that its own window
+    /// covers.
     ///
     /// The first report ever, also one of nothing served, switches to [`Accounting::Requests`] from a
     /// balance of 0.
-    pub fn serve(&mut self, id: Option<PostingId>, at: Timestamp, served: &[ServedAt]) {
+    pub fn report(&mut self, report: &Report<'_>) {
         let state = &mut self.state;
         if state.accounting == Accounting::Time {
             state.accounting = Accounting::Requests;
@@ -208,20 +241,26 @@ impl ErrorBudget {
             state.realised = Realised::default();
             state.intervals.release_all();
         }
-        let target = id.and_then(|id| state.intervals.target(id)).unwrap_or_else(|| {
+        let target = report.interval.and_then(|id| state.intervals.target(id)).unwrap_or_else(|| {
             let known = state.intervals.least_target().into_iter().chain(state.target);
             known.min().unwrap_or(0)
         });
         let (mut requests, mut spent) = (0_u64, 0_i128);
-        for served in served {
+        for served in report.served {
             let error = amount::error_ppm(served.error);
             requests = requests.saturating_add(served.requests);
             spent = spent.saturating_add(i128::from(served.requests) * i128::from(error));
-            state.realised.count(at.as_second(), served.requests, error);
+            state.realised.count(report.to.as_second(), served.requests, error);
         }
         let earned = i128::from(requests) * i128::from(target);
-        state.account.book(earned, spent);
-        state.intervals.release(id, at, requests, spent.saturating_sub(earned));
+        let missing = state.intervals.release(report, requests, spent.saturating_sub(earned));
+        state.account.book(earned, spent.saturating_add(missing));
+    }
+
+    /// [`ErrorBudget::report`] of what was `served` in the interval `id`, in a window that ended at `at`,
+    /// where nothing is known to be missing.
+    pub fn serve(&mut self, id: Option<PostingId>, at: Timestamp, served: &[ServedAt]) {
+        self.report(&Report { interval: id, from: at, to: at, before: Before::Told, served });
     }
 
     /// What is counted.
