@@ -17,6 +17,8 @@ const PER_HALF_HOUR: i64 = 6;
 const KEPT: i64 = 576;
 /// How many cells ahead of the running one an actual value is taken: an hour, the longest of usual slots.
 const AHEAD: i64 = 12;
+/// Most cells there are: all of these.
+const MAX_CELLS: usize = 588;
 
 /// The half-hour that `at` is in, counted from 1970.
 pub(crate) fn half_hour_of(at: Timestamp) -> i64 {
@@ -54,6 +56,10 @@ impl Prices {
     /// Brings the prices up to date: `forecast` is what was known from the last call until `now`.
     pub(crate) fn note(&mut self, forecast: Option<&Forecast>, now: Timestamp) {
         let current = now.as_second().div_euclid(CELL);
+        if self.running.is_some_and(|running| running - current > KEPT) {
+            // A clock that was set back that far was wrong: what it knew is of no time that anybody asks for.
+            *self = Self { corrections: self.corrections, ..Self::default() };
+        }
         let from = self.running.unwrap_or(current).max(current - KEPT + 1);
         for number in from..=current {
             let known = forecast.and_then(|forecast| forecast.at(middle(number)));
@@ -64,7 +70,7 @@ impl Prices {
                 *cell = Cell::Believed(slot.forecast.get());
             }
         }
-        // A clock that was set back changes nothing of what is noted.
+        // A clock that was set back a little changes nothing of what is noted.
         self.running = self.running.max(Some(current));
     }
 
@@ -121,10 +127,12 @@ impl Prices {
             self.first = number;
         }
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        // One more than are kept for as long as the oldest takes to go.
+        self.cells.reserve_exact((MAX_CELLS + 1).saturating_sub(self.cells.len()));
         while self.cells.len() <= index {
             self.cells.push_back(Cell::Unknown);
         }
-        let beyond = self.cells.len().saturating_sub(usize::try_from(KEPT + AHEAD).unwrap_or(usize::MAX));
+        let beyond = self.cells.len().saturating_sub(MAX_CELLS);
         self.cells.drain(..beyond);
         self.first += i64::try_from(beyond).unwrap_or(0);
         self.cells.get_mut(index - beyond)
@@ -201,14 +209,17 @@ mod tests {
     fn two_days_are_kept_whatever_the_clock_and_the_slots_do() {
         let mut prices = Prices::default();
         let believed = forecast(&[(0, 400_000, 100.0)]);
-        for now in [0, 300_000, 100, 172_800, 300_300] {
+        for now in [0, 300_000, 172_800, 299_000, 300_300] {
             prices.note(Some(&believed), at(now));
             prices.correct(&slot(-90_000, 4_000_000_000, 7.0));
-            assert!(prices.cells.len() <= 588, "{}", prices.cells.len());
+            assert!(prices.cells.len() <= MAX_CELLS, "{}", prices.cells.len());
         }
         let half_hours = (0..=300_300 / 1800).filter(|half| prices.of(*half).is_some()).count();
         assert_eq!(half_hours, 96);
+        // Back by more than that: a new beginning.
+        prices.note(Some(&believed), at(100));
+        assert_eq!((prices.of(0), prices.of(166)), (Some(100.0), None));
         prices.note(Some(&believed), at(4_000_000_000));
-        assert!(prices.cells.len() <= 588 && prices.of(166).is_none());
+        assert!(prices.cells.len() <= MAX_CELLS && prices.of(166).is_none());
     }
 }

@@ -12,7 +12,7 @@ use crate::prices::{Prices, half_hour_of};
 /// Half-hours that are over and still counted by themselves: a day.
 pub(super) const DAY: i64 = 48;
 /// Most half-hours kept: evaluations are at most 0.8 days apart, and close what is older than a day.
-const MOST: i64 = 2 * DAY;
+const MAX_HALF_HOURS: i64 = 2 * DAY;
 
 /// The sums of one schedule in one unit.
 ///
@@ -249,8 +249,8 @@ impl Account {
         if number < current - DAY {
             return None;
         }
-        self.close(number - MOST + 1);
-        if self.first - number >= MOST {
+        self.close(number - MAX_HALF_HOURS + 1);
+        if self.first - number >= MAX_HALF_HOURS {
             // A clock that was set back that far.
             self.close(i64::MAX);
         }

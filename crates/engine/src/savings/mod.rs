@@ -138,7 +138,9 @@ impl Session {
             capacity: self.budget.capacity(),
             floor: self.budget.floor(),
         };
-        let (balance, from) = (self.budget.balance(), self.savings.comparable_from);
+        // A clock that was set back does not put off what is compared.
+        let from = self.savings.comparable_from.min(half_hour_of(now) + 1);
+        let balance = self.budget.balance();
         self.savings.hindsight = self.savings.current().and_then(|account| {
             account.update(prices, now, balance);
             account.in_hindsight((from, until), terms, &tariff, menu.segments())

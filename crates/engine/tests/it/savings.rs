@@ -388,6 +388,19 @@ fn hindsight_waits_for_an_hour_and_starts_anew_with_another_target() {
     );
 }
 
+#[test]
+fn neither_a_put_nor_a_post_waits_for_hindsight() {
+    let mut world = llm();
+    world.observe(&[100.0; 96]);
+    serve(&mut world, &[(100.0, 100); 2], |_, requests| [requests, 0, 0]);
+    world.now += secs(360);
+    post(&mut world, [1, 0, 0], 3900);
+    world.put(put(json!({"validFor": 30})));
+    assert_eq!(savings(&world).hindsight, None);
+    world.pass(secs(60));
+    assert_eq!(savings(&world).hindsight.map(|found| found.span_seconds), Some(3600));
+}
+
 /// A post as a router makes it: what, and when its window ended, in seconds from the start.
 fn posts() -> impl Strategy<Value = Vec<([u64; 3], i64)>> {
     proptest::collection::vec(
