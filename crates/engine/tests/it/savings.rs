@@ -389,6 +389,27 @@ fn hindsight_waits_for_an_hour_and_starts_anew_with_another_target() {
 }
 
 #[test]
+fn what_is_banked_is_no_regret_and_what_goes_to_waste_is() {
+    let slots = day();
+    let hindsight = |window: u32| {
+        let mut world = World::new();
+        world.put(put(json!({"policy": "p100", "budgetWindow": window})));
+        world.observe(&slots.iter().map(|(intensity, _)| *intensity).chain([100.0; 8]).collect::<Vec<_>>());
+        serve(&mut world, &slots, |_, requests| [requests, 0, 0]);
+        world.pass(secs(360));
+        let found = savings(&world);
+        assert!(found.day.avoided_vs_constant_mix < 0.0 && found.day.avoided_vs_best == 0.0);
+        found.hindsight.unwrap()
+    };
+    let banked = hindsight(172_800);
+    assert!(banked.regret.abs() < 1e-6 * banked.emitted, "{banked:?}");
+    assert_eq!(banked.gain_captured, None, "the constant mix emitted less than whoever has to leave so much");
+    let wasted = hindsight(3600);
+    assert!(wasted.regret > 0.1 * wasted.emitted, "{wasted:?}");
+    assert!(wasted.gain_captured.unwrap() < 0.0, "{wasted:?}");
+}
+
+#[test]
 fn neither_a_put_nor_a_post_waits_for_hindsight() {
     let mut world = llm();
     world.observe(&[100.0; 96]);
