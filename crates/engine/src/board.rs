@@ -36,6 +36,22 @@ pub struct Totals {
     pub mean_error: Option<f64>,
     /// Requests per second, smoothed.
     pub demand: Option<f64>,
+    /// What those requests emitted; none before anything was reported.
+    pub emissions: Option<Emissions>,
+}
+
+/// Emissions over a schedule's life, as counters: none of them ever falls. Where an actual intensity turns
+/// out to be less than was forecast, they wait until what is served reaches them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Emissions {
+    /// Whether these are no grams, but intensity times requests, one at the best flavour being 1.
+    pub relative: bool,
+    /// What was emitted.
+    pub emitted: f64,
+    /// What would have been at the best flavour.
+    pub at_best: f64,
+    /// What would have been at the constant mix of the target error.
+    pub at_constant_mix: f64,
 }
 
 /// What there is to see of a schedule.

@@ -282,6 +282,7 @@ impl Engine {
             && *due <= now
         {
             let id = id.clone();
+            self.look_back(&id, now);
             self.evaluate(&id, now);
             evaluated += 1;
         }
@@ -401,6 +402,14 @@ impl Engine {
         }
     }
 
+    /// Compares a schedule's last day with the optimum in hindsight, where it is time. Neither a PUT nor a
+    /// post waits for that.
+    fn look_back(&mut self, id: &ScheduleId, now: Timestamp) {
+        if let Some(session) = self.sessions.get_mut(id).filter(|_| self.options.documents) {
+            session.look_back(self.forecasts.known(&session.target).prices(now), now);
+        }
+    }
+
     /// One turn of the loop for one schedule: decide, publish, queue the next.
     fn evaluate(&mut self, id: &ScheduleId, now: Timestamp) {
         let Some(session) = self.sessions.get_mut(id) else {
@@ -414,8 +423,9 @@ impl Engine {
         let view =
             match session.evaluate(now, forecast.as_ref(), known, self.options.ends_at, &mut self.scratch) {
                 None => View::Pending(session.pending_reason()),
-                Some(schedule) => {
+                Some(mut schedule) => {
                     let document = if self.options.documents {
+                        schedule.savings = session.savings(known.prices(now), now);
                         schedule.document(self.forecasts.published_slots(&session.target, now))
                     } else {
                         Document::default()

@@ -132,6 +132,7 @@ impl Session {
             avg_precision,
             processing: self.processing(forecast, &outlook, now),
             budget: Some(self.budget_report(now)),
+            savings: None,
             plan: scratch.decision.plan.filter(|_| until.is_none()).map(plan_report),
             forecast: report(forecast, &outlook, used_for),
             reason: self.reason(&scratch.decision),

@@ -10,6 +10,7 @@ use models::schedule::UsedFor;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::own::{CarbonLearner, Estimate};
 
+use crate::prices::Prices;
 use crate::time::earlier;
 
 /// How far ahead is estimated: the two days of a provider's forecast, and half a day of the own one. Further
@@ -24,6 +25,8 @@ pub(crate) struct Forecasts(BTreeMap<CarbonTarget, Known>);
 #[derive(Debug)]
 pub(crate) struct Known {
     told: Option<Told>,
+    /// What the last days were priced at.
+    prices: Prices,
     /// The own forecast; made when a policy that looks ahead first asks.
     learner: Option<Box<CarbonLearner>>,
     /// Whether somebody tells actual values. Until then the provider's word for a slot stands for it.
@@ -55,6 +58,7 @@ impl Forecasts {
             told.forecast = forecast;
             return false;
         }
+        known.prices(now);
         if let Some(learner) = &mut known.learner {
             learner.observe_vintage(&forecast, now);
         }
@@ -67,6 +71,7 @@ impl Forecasts {
     pub(crate) fn observe_actual(&mut self, target: &CarbonTarget, slot: &Slot) {
         let known = self.0.entry(target.clone()).or_default();
         known.has_actuals = true;
+        known.prices.correct(slot);
         if let Some(learner) = &mut known.learner {
             learner.observe_actual(slot);
         }
@@ -123,6 +128,12 @@ impl Known {
         (&self.estimates, &self.used_for)
     }
 
+    /// What the half-hours up to `now` are priced at.
+    pub(crate) fn prices(&mut self, now: Timestamp) -> &Prices {
+        self.prices.note(self.told.as_ref().map(|told| &*told.forecast), now);
+        &self.prices
+    }
+
     /// Where nobody tells actual values, learns from what the newest forecast said of the slots that ended.
     fn take_over(&mut self, now: Timestamp) {
         let (Some(told), Some(learner)) = (&self.told, &mut self.learner) else { return };
@@ -142,6 +153,7 @@ impl Default for Known {
     fn default() -> Self {
         Self {
             told: None,
+            prices: Prices::default(),
             learner: None,
             has_actuals: false,
             estimates: Vec::new(),

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use ledger::PostingId;
 use models::Timestamp;
 
-use crate::time::{later, part};
+use crate::time::{middle, part};
 
 /// As many intervals as the ledger keeps open can still be settled.
 const KEPT: usize = 32;
@@ -109,7 +109,7 @@ impl Intervals {
         (from, to): (Timestamp, Timestamp),
         served: Served,
     ) -> Option<(PostingId, Option<f64>)> {
-        let middle = later(from, to.duration_since(from) / 2);
+        let middle = middle((from, to));
         let begun = self.recent.partition_point(|interval| interval.start <= middle);
         let index = match begun.checked_sub(1) {
             Some(index) => index,
@@ -130,7 +130,7 @@ impl Intervals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::seconds;
+    use crate::time::{later, seconds};
     use ledger::{Bounds, CreditLedger};
 
     fn start() -> Timestamp {

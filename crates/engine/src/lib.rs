@@ -41,13 +41,15 @@ mod forecasts;
 mod horizon;
 mod intervals;
 mod options;
+mod prices;
 mod retired;
+mod savings;
 mod session;
 mod sources;
 mod time;
 
 pub use answers::{Accepted, FeedbackReport, Tick, WantedForecast};
-pub use board::{Board, Published, Publisher, Totals, View};
+pub use board::{Board, Emissions, Published, Publisher, Totals, View};
 pub use engine::{Engine, MAX_CARBON_TARGETS, MAX_EVALUATIONS_PER_TICK};
 pub use error::{ConfigureError, RequestError, UnknownSchedule};
 pub use options::{AnyTarget, EngineOptions, Spread, TargetCheck};

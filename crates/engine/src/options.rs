@@ -54,7 +54,7 @@ pub struct EngineOptions {
     pub ends_at: Option<Timestamp>,
     /// Whether decisions are also written as documents. Without readers, as in a simulation, nobody misses
     /// what takes a third of an evaluation: `Published::document` then holds no decision and is not to be
-    /// handed to anybody; `Published::schedule` is whole.
+    /// handed to anybody; `Published::schedule` is whole, but for its savings.
     pub documents: bool,
     /// Most schedules.
     pub max_schedules: usize,

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use models::{FlavourSet, Timestamp};
+use models::{Flavour, FlavourSet, Timestamp};
+use serde_json::Map;
 
 use crate::time::later;
 
@@ -19,22 +20,19 @@ pub(crate) struct Retired(VecDeque<Removed>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Removed {
-    name: Arc<str>,
-    error: f64,
+    /// As it was configured last, without its annotations.
+    flavour: Flavour,
     at: Timestamp,
 }
 
 impl Retired {
     /// Remembers what `before` had and `after` has not.
     pub(crate) fn replace(&mut self, before: &FlavourSet, after: &FlavourSet, now: Timestamp) {
-        self.0.retain(|old| later(old.at, REMEMBERED) > now && after.named(&old.name).is_none());
+        self.0.retain(|old| later(old.at, REMEMBERED) > now && after.named(&old.flavour.name).is_none());
         for flavour in before.iter().filter(|flavour| after.named(&flavour.name).is_none()) {
-            self.0.retain(|old| old.name != flavour.name);
-            self.0.push_back(Removed {
-                name: flavour.name.clone(),
-                error: flavour.precision.error(),
-                at: now,
-            });
+            self.0.retain(|old| old.flavour.name != flavour.name);
+            let kept = Flavour { name: Arc::clone(&flavour.name), annotations: Map::new(), ..*flavour };
+            self.0.push_back(Removed { flavour: kept, at: now });
         }
         while self.0.len() > MOST {
             self.0.pop_front();
@@ -43,7 +41,12 @@ impl Retired {
 
     /// The error of a flavour removed within the last 24 h.
     pub(crate) fn error_of(&self, name: &str, now: Timestamp) -> Option<f64> {
-        let old = self.0.iter().find(|old| &*old.name == name)?;
-        (later(old.at, REMEMBERED) > now).then_some(old.error)
+        self.named(name, now).map(|flavour| flavour.precision.error())
+    }
+
+    /// A flavour removed within the last 24 h.
+    pub(crate) fn named(&self, name: &str, now: Timestamp) -> Option<&Flavour> {
+        let old = self.0.iter().find(|old| &*old.flavour.name == name)?;
+        (later(old.at, REMEMBERED) > now).then_some(&old.flavour)
     }
 }

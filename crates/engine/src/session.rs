@@ -16,6 +16,7 @@ use crate::cadence::Cadence;
 use crate::horizon::{CreditTrail, Expected};
 use crate::intervals::{Intervals, Served};
 use crate::retired::Retired;
+use crate::savings::Savings;
 use crate::sources::Sources;
 use crate::time::{earlier, later, seconds};
 
@@ -60,6 +61,8 @@ pub(crate) struct Session {
     pub(crate) due: Option<Timestamp>,
     pub(crate) retired: Retired,
     pub(crate) served: Served,
+    /// What that emitted.
+    pub(crate) savings: Savings,
     /// Which numbered posts were counted.
     pub(crate) sources: Sources,
     /// How much is asked for now.
@@ -76,6 +79,7 @@ impl Session {
         let window = seconds(setup.config.number(Setting::CreditWindow));
         let choices = vec![0.0; setup.config.flavours().len()];
         Self {
+            savings: Savings::new(&setup.config, setup.menu.as_ref()),
             ledger: CreditLedger::new(setup.bounds, window),
             budget: ErrorBudget::new(budget_settings(&setup.config)),
             trail: CreditTrail::default(),
@@ -108,6 +112,9 @@ impl Session {
         self.end_interval(now);
         let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
         self.retired.replace(&before, &after, now);
+        let mut savings = std::mem::take(&mut self.savings);
+        savings.reconfigure(self, &setup, now);
+        self.savings = savings;
         self.ledger.reconfigure(setup.bounds, seconds(setup.config.number(Setting::CreditWindow)));
         self.budget.reconfigure(budget_settings(&setup.config));
         let same_policy = self.config.policy() == setup.config.policy();
@@ -208,6 +215,7 @@ impl Session {
             return Ok((served, true));
         }
         let window = (earlier(end, seconds(feedback.window_seconds)), end);
+        self.count_savings(feedback, served, window, now);
         let counted = self.intervals.count(window, served);
         if let Some((posting, Some(error))) = counted {
             // Too late for the ledger is not an error of whoever reports: the budget below has it.

@@ -20,6 +20,11 @@ pub(crate) fn seconds(seconds: f64) -> SignedDuration {
     SignedDuration::from_millis(milliseconds)
 }
 
+/// The middle of `[from, to)`.
+pub(crate) fn middle((from, to): (Timestamp, Timestamp)) -> Timestamp {
+    later(from, to.duration_since(from) / 2)
+}
+
 /// The part of `planned` that `elapsed` is, in [0, 1].
 pub(crate) fn part(elapsed: SignedDuration, planned: SignedDuration) -> f64 {
     if planned <= SignedDuration::ZERO {

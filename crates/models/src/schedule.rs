@@ -15,6 +15,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use crate::forecast::Index;
+use crate::savings::SavingsReport;
 use crate::units::Precision;
 
 /// One flavour in a published schedule.
@@ -184,6 +185,8 @@ pub struct Schedule {
     pub processing: Processing,
     /// The error budget.
     pub budget: Option<BudgetReport>,
+    /// What was emitted and avoided so far, once anybody reported what was served.
+    pub savings: Option<SavingsReport>,
     /// The plan behind it, under a policy that plans.
     pub plan: Option<PlanReport>,
     /// What the forecast said.
@@ -264,6 +267,9 @@ impl Serialize for Schedule {
         map.serialize_entry("processing", &self.processing)?;
         if let Some(budget) = &self.budget {
             map.serialize_entry("budget", budget)?;
+        }
+        if let Some(savings) = &self.savings {
+            map.serialize_entry("savings", savings)?;
         }
         if let Some(plan) = &self.plan {
             map.serialize_entry("plan", plan)?;

@@ -1,6 +1,7 @@
 //! constant-mix: the cheapest mix that spends the target error, whatever the grid does.
 
-use crate::{Decision, Policy, Reason, Situation};
+use crate::hull::Mix;
+use crate::{Decision, Menu, Policy, Reason, Situation};
 
 /// The honest baseline: spends what every policy may spend, blind to carbon and credit.
 ///
@@ -13,6 +14,19 @@ pub struct ConstantMix;
 /// Errors this close are one: 1 - 0.85 is not 0.15 to the last bit.
 const SAME: f64 = 1e-9;
 
+impl ConstantMix {
+    /// The mix of `menu` for a mean error of `target_error`.
+    pub fn mix(menu: &Menu, target_error: f64) -> Mix {
+        menu.hull().mix(target_error)
+    }
+
+    /// Its energy per request, on the menu's [`crate::EnergyBasis`].
+    pub fn energy(menu: &Menu, target_error: f64) -> f64 {
+        let parts = Self::mix(menu, target_error).parts;
+        parts.iter().map(|(entry, share)| menu.entries()[*entry].energy * share).sum()
+    }
+}
+
 impl Policy for ConstantMix {
     fn name(&self) -> &'static str {
         "constant-mix"
@@ -20,7 +34,7 @@ impl Policy for ConstantMix {
 
     fn decide(&mut self, situation: &Situation<'_>, decision: &mut Decision) {
         decision.begin(situation.menu);
-        let mix = situation.menu.hull().mix(situation.target_error);
+        let mix = Self::mix(situation.menu, situation.target_error);
         for (entry, share) in mix.parts {
             decision.shares[entry] += share;
         }

@@ -67,13 +67,14 @@ impl EnergyBasis {
         }
     }
 
-    fn energy(self, flavour: &Flavour) -> f64 {
-        let said = match self {
+    /// The energy of one request served by `flavour`, >= 0; none where it says nothing of this kind, as one
+    /// that is disabled may.
+    pub fn energy(self, flavour: &Flavour) -> Option<f64> {
+        match self {
             Self::WattHours => flavour.energy_wh,
-            Self::Relative => flavour.carbon_intensity,
-            Self::Precision => None,
-        };
-        said.unwrap_or(flavour.precision.get())
+            Self::Relative => flavour.carbon_intensity.filter(|carbon| *carbon > 0.0),
+            Self::Precision => Some(flavour.precision.get()),
+        }
     }
 }
 
@@ -89,7 +90,8 @@ impl Menu {
                 precision: flavour.precision.get(),
                 error: flavour.precision.error(),
                 carbon: flavour.carbon_intensity.unwrap_or(0.0),
-                energy: energy_basis.energy(flavour),
+                // The basis is one that every enabled flavour has a figure of.
+                energy: energy_basis.energy(flavour).unwrap_or(flavour.precision.get()),
             })
             .collect();
         // Stable, and precisions are finite.

@@ -13,6 +13,7 @@ use engine::View;
 use models::{CarbonTarget, ScheduleId};
 
 use super::families::{FAMILIES, Family, Samples, escape};
+use super::savings;
 
 /// About how much text is made at a time, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -53,7 +54,7 @@ impl Exposition {
         }
         let mut text = String::with_capacity(PIECE + PIECE / 4);
         while text.len() < PIECE
-            && let Some(family) = FAMILIES.get(self.family)
+            && let Some(family) = FAMILIES.iter().chain(&savings::FAMILIES).nth(self.family)
         {
             if self.schedule == 0 && !self.views.is_empty() {
                 let Family { name, kind, help, .. } = family;

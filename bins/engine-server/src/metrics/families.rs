@@ -128,10 +128,21 @@ pub(super) static FAMILIES: [Family; 17] = [
     Family {
         name: "schedule_realised_error",
         kind: "gauge",
-        help: "Mean error of the requests that feedback reported.",
+        help: "Mean error of the requests that feedback reported, over a window.",
         samples: |to| {
-            if let Some(error) = to.published.totals.mean_error {
-                to.schedule(&[], error);
+            // As long as nobody reports, what the budget knows is what was planned.
+            let budget = to.published.schedule.budget;
+            let Some(budget) = budget.filter(|budget| budget.accounting == "requests") else { return };
+            let means = budget.mean_error;
+            for (window, error) in [
+                ("sinceStart", means.since_start),
+                ("1h", means.hour),
+                ("24h", means.day),
+                ("7d", means.week),
+            ] {
+                if let Some(error) = error {
+                    to.schedule(&[("window", window)], error);
+                }
             }
         },
     },
@@ -179,7 +190,7 @@ pub(super) static FAMILIES: [Family; 17] = [
 
 impl Samples<'_> {
     /// A sample labelled with the schedule and `more`.
-    fn schedule(&mut self, more: &[(&str, &str)], value: f64) {
+    pub(super) fn schedule(&mut self, more: &[(&str, &str)], value: f64) {
         self.sample(None, more, value);
     }
 

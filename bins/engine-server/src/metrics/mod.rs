@@ -3,6 +3,7 @@
 
 mod exposition;
 mod families;
+mod savings;
 
 use std::sync::Arc;
 

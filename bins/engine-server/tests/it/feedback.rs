@@ -264,19 +264,24 @@ fn what_was_served_shows_in_metrics_and_in_the_next_schedule() {
     let body =
         json!({"window_seconds": 0.001, "flavour_counts": {"precision-70": 300, "precision-100": 100}});
     assert_eq!(feed(&server, &body).status, 200);
-    let seen = |series: &str, value: &str| {
+    let seen = |series: &str, rest: &str| {
         eventually(series, || {
             let text = server.metrics.send("GET", "/metrics", None);
-            text.text()
-                .contains(&format!("{series}{{namespace=\"t\",schedule=\"fed\"}} {value}"))
-                .then_some(())
+            let labels = r#"namespace="t",schedule="fed""#;
+            text.text().contains(&format!("{series}{{{labels}{rest}")).then_some(())
         });
     };
-    seen("schedule_requests_total", "400\n");
-    seen("schedule_realised_error", "0.225\n");
-    seen("schedule_demand_requests_per_second", "");
+    seen("schedule_requests_total", "} 400\n");
+    for window in ["sinceStart", "1h", "24h", "7d"] {
+        seen("schedule_realised_error", &format!(",window=\"{window}\"}} 0.225\n"));
+    }
+    seen("schedule_error_budget_balance", ",accounting=\"requests\"} -70\n");
+    seen("schedule_error_budget_capacity", ",accounting=\"requests\"} ");
+    // Nobody knows what the grid is: nothing is priced, and none of it is called 0 g.
+    seen("schedule_unpriced_requests", "} 400\n");
+    seen("schedule_demand_requests_per_second", "} ");
     // Counts live on across a PUT.
     server.configure("t/fed", &json!({"validFor": 2, "creditMin": -9, "policy": "random"}));
-    seen("schedule_requests_total", "400\n");
-    seen("schedule_demand_requests_per_second", "");
+    seen("schedule_requests_total", "} 400\n");
+    seen("schedule_demand_requests_per_second", "} ");
 }

@@ -26,6 +26,7 @@ mod metrics;
 mod names;
 mod reading;
 mod replay;
+mod savings;
 mod starting;
 mod stopping;
 

@@ -1,7 +1,7 @@
 //! What must hold whatever happens, in whatever order.
 
 use crate::world::{START, World, at, forecast, overrides, secs};
-use engine::{EngineOptions, Spread};
+use engine::{Emissions, EngineOptions, Spread};
 use models::{CarbonTarget, Feedback, Manual};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -110,14 +110,40 @@ fn check(world: &World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Counters never fall, requests are neither lost nor counted twice, and nobody beats the best mix there is.
+fn check_savings(world: &World, before: &mut Option<Emissions>) -> Result<(), TestCaseError> {
+    let published = world.published();
+    let Some(savings) = published.schedule.savings else { return Ok(()) };
+    let counted = published.totals.emissions.unwrap();
+    if let Some(before) = before.replace(counted) {
+        prop_assert!(counted.emitted >= before.emitted, "{:?} {:?}", before, counted);
+        prop_assert!(counted.at_best >= before.at_best && counted.at_constant_mix >= before.at_constant_mix);
+    }
+    let all = savings.since_start;
+    prop_assert!(all.priced_requests + all.unpriced_requests <= published.totals.requests);
+    prop_assert!(savings.day.priced_requests <= all.priced_requests);
+    for emitted in [all, savings.day] {
+        prop_assert!(emitted.emitted >= 0.0 && emitted.emitted.is_finite());
+        prop_assert!(emitted.avoided_vs_best >= -1e-9 * emitted.emitted, "{:?}", emitted);
+    }
+    if let Some(found) = savings.hindsight {
+        prop_assert!(found.optimum.is_finite() && found.optimum >= 0.0);
+        prop_assert!((3600..=86_400).contains(&found.span_seconds) && found.span_seconds % 1800 == 0);
+        prop_assert!(found.until <= world.now, "{} {}", found.until, world.now);
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn any_history_leaves_a_whole_schedule(events in proptest::collection::vec(event(), 1..40)) {
         let mut world = World::new();
         world.put(json!({}));
+        let mut counted = None;
         for event in &events {
             apply(&mut world, event);
             check(&world)?;
+            check_savings(&world, &mut counted)?;
         }
     }
 

@@ -6,5 +6,6 @@ mod always;
 mod budget;
 mod forecast;
 mod repeats;
+mod savings;
 mod session;
 mod world;

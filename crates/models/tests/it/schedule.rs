@@ -56,6 +56,7 @@ fn schedule() -> Schedule {
             ceilings: vec![("router".into(), 8)],
         },
         budget: None,
+        savings: None,
         plan: None,
         forecast: ForecastReport {
             now: Some(250.0),
