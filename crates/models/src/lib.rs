@@ -39,6 +39,7 @@ pub mod problem;
 pub mod ranges;
 pub mod schedule;
 pub mod settings;
+pub mod signal;
 pub mod units;
 pub mod weights;
 
@@ -52,4 +53,5 @@ pub use manual::Manual;
 pub use problem::{FieldProblem, Problems};
 pub use schedule::{Document, Schedule};
 pub use settings::{SETTINGS, Setting};
+pub use signal::{Accounting, Signal};
 pub use units::{CarbonIntensity, Precision};

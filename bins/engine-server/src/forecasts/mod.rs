@@ -102,8 +102,11 @@ impl Refresh {
             }
         }
         if let Some(forecast) = news {
-            state.engine().observe_forecast(&job.target, forecast, now());
-            state.wake.notify_one();
+            let taken = state.engine().observe_forecast(&job.target, forecast, now());
+            match taken {
+                Ok(()) => state.wake.notify_one(),
+                Err(problem) => tracing::warn!(target: "engine_server::forecasts", "{problem}"),
+            }
         }
     }
 
