@@ -2,7 +2,7 @@
 
 use models::{CarbonIntensity, CarbonTarget, Forecast, Slot, Timestamp};
 
-use crate::adapter::{Adapter, BadAnswer, NotUnderstood, Plan};
+use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan};
 use crate::half_hour::{self, HALF_HOUR};
 
 const NAME: &str = "static";
@@ -44,7 +44,7 @@ impl Adapter for Fixed {
         })
     }
 
-    fn parse(&self, _: &CarbonTarget, _: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
-        self.forecast(now).map_err(|_| BadAnswer::Empty { provider: NAME.to_owned() })
+    fn parse(&self, _: &CarbonTarget, _: &[u8], now: Timestamp) -> Result<Answer, BadAnswer> {
+        self.forecast(now).map(Answer::from).map_err(|_| BadAnswer::Empty { provider: NAME.to_owned() })
     }
 }

@@ -85,7 +85,7 @@ impl Fetch for Client {
         let get = self.agent.get(&request.url).config();
         let mut get = get.timeout_global(Some(timeout)).max_redirects(redirects).build();
         for (name, value) in &request.headers {
-            get = get.header(*name, value);
+            get = get.header(name.as_ref(), value);
         }
         let (head, body) = get.call().map_err(|error| asked.failed(&error))?.into_parts();
         if head.status.is_success() {

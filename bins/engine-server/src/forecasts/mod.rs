@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::{TargetCheck, WantedForecast};
+use engine::{Engine, MixedSignals, TargetCheck, WantedForecast};
 use models::{CarbonTarget, Forecast};
 use providers::http::Client;
-use providers::{Adapter, Attempt, AttemptError, Job, Plan, RefreshError, Refresher, Wanted};
+use providers::{Adapter, Attempt, AttemptError, Job, News, Plan, RefreshError, Refresher, Wanted};
 
 use crate::state::{State, now, until};
 pub(crate) use source::CarbonSource;
@@ -101,9 +101,8 @@ impl Refresh {
                 tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, "fresh forecast");
             }
         }
-        if let Some(forecast) = news {
-            let taken = state.engine().observe_forecast(&job.target, forecast, now());
-            match taken {
+        if let Some(news) = news {
+            match pass_on(&mut state.engine(), &job.target, news) {
                 Ok(()) => state.wake.notify_one(),
                 Err(problem) => tracing::warn!(target: "engine_server::forecasts", "{problem}"),
             }
@@ -114,6 +113,15 @@ impl Refresh {
     fn lock(&self) -> MutexGuard<'_, Refresher> {
         self.refresher.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the engine what a refresh brought; of measured values, none that belong to a refused forecast.
+fn pass_on(engine: &mut Engine, target: &CarbonTarget, news: News) -> Result<(), MixedSignals> {
+    engine.observe_forecast(target, news.forecast, now())?;
+    for slot in &news.actuals {
+        engine.observe_actual(target, slot);
+    }
+    Ok(())
 }
 
 /// Counts one attempt.
@@ -136,6 +144,7 @@ fn outcome_of(error: &AttemptError) -> &'static str {
     match error {
         AttemptError::NotUnderstood(_) => "not_understood",
         AttemptError::Fetch(_) => "unreachable",
+        AttemptError::Login { .. } => "login",
         AttemptError::BadAnswer(_) => "bad_answer",
         AttemptError::Lost(_) => "lost",
     }
