@@ -167,8 +167,10 @@ impl Asked<'_> {
         let fields = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS));
         let query = url.split_once('?').map_or("", |(_, query)| query).split('&');
         let values = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
-        let secrets =
-            fields.map(|(_, value)| value.trim()).chain(values).filter(|value| value.len() >= SHORTEST_KEY);
+        // `Bearer TOKEN`: the token may be echoed without the word before it.
+        let fields =
+            fields.flat_map(|(_, value)| [value.trim(), value.split_whitespace().last().unwrap_or("")]);
+        let secrets = fields.chain(values).filter(|value| value.len() >= SHORTEST_KEY);
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }

@@ -54,6 +54,15 @@ pub(crate) fn not_the_format(provider: &str, problem: String) -> BadAnswer {
     BadAnswer::NotTheFormat { provider: provider.to_owned(), problem }
 }
 
+/// The list under `key`, which stands at the top.
+pub(crate) fn list<'d>(document: &'d Map<String, Value>, key: &str) -> Result<&'d [Value], String> {
+    match document.get(key) {
+        Some(Value::Array(list)) => Ok(list),
+        Some(other) => Err(format!("/{key}: {} stands here: expected a list", kind(other))),
+        None => Err(format!("/{key}: missing: expected a list there")),
+    }
+}
+
 /// The value at `at` as an object.
 pub(crate) fn object<'d>(value: &'d Value, at: &str) -> Result<&'d Map<String, Value>, String> {
     value.as_object().ok_or_else(|| format!("{at}: {} stands here: expected an object", kind(value)))
@@ -121,6 +130,11 @@ pub(crate) fn time(value: Option<&Value>, at: &str) -> Result<Timestamp, String>
     text.parse::<Timestamp>().or_else(|_| utc()).map_err(|_| {
         format!("{at}: `{}` is not a time: expected one such as 2018-01-20T12:00Z", excerpt(text))
     })
+}
+
+/// When the forecast was made, where the provider says so in a way that can be read.
+pub(crate) fn issued(object: &Map<String, Value>, key: &str) -> Option<Timestamp> {
+    time(object.get(key), key).ok()
 }
 
 /// `from` to `to`, unless that is no stretch or longer than a day.

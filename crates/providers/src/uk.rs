@@ -23,7 +23,7 @@ const EXPECTED: &str =
 
 /// Forecasts of the UK Carbon Intensity API, published as `uk-carbon-intensity`.
 ///
-/// Targets, in any case: `national`; `region:N` with N in 1..=17 (13 is London); `postcode:OX1`. Of a full
+/// Targets, in any case: `national`, or `zone:GB` as other providers call it; `region:N` with N in 1..=17 (13 is London); `postcode:OX1`. Of a full
 /// postcode (`postcode:OX1 2JD`, `postcode:ox12jd`) the outward part is asked for, since the service
 /// answers nothing to a full one.
 ///
@@ -108,7 +108,8 @@ fn place(target: &CarbonTarget) -> Result<Place, NotUnderstood> {
         || NotUnderstood { target: excerpt(target.as_str()), provider: NAME.to_owned(), expected: EXPECTED };
     let text = target.as_str().trim().to_ascii_lowercase();
     let place = match text.split_once(':') {
-        None if text == "national" => Some(Place::National),
+        None if text == "national" || text == "gb" => Some(Place::National),
+        Some(("zone", zone)) if zone.trim() == "gb" => Some(Place::National),
         Some(("region", id)) => id.trim().parse().ok().filter(|id| (1..=17).contains(id)).map(Place::Region),
         Some(("postcode", code)) => outward(code).map(Place::Postcode),
         _ => None,
