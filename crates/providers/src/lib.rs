@@ -47,9 +47,12 @@
 //! gap, for the engine to judge.
 
 pub mod adapter;
+pub mod carbon_aware_sdk;
 pub mod chain;
+pub mod configmap;
 pub mod demand;
 pub mod electricity_maps;
+mod emissions;
 pub mod fetch;
 pub mod fixed;
 mod half_hour;
@@ -61,6 +64,7 @@ pub mod login;
 mod neso;
 pub mod own;
 mod points;
+pub mod prometheus;
 mod reading;
 pub mod refresh;
 pub mod secret;
@@ -69,7 +73,9 @@ pub mod uk;
 pub mod watttime;
 
 pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
+pub use carbon_aware_sdk::CarbonAwareSdk;
 pub use chain::Chain;
+pub use configmap::ConfigMap;
 pub use demand::DemandEstimator;
 pub use electricity_maps::ElectricityMaps;
 pub use fetch::{Fetch, FetchError};
@@ -77,6 +83,7 @@ pub use fixed::Fixed;
 pub use job::{Attempt, AttemptError, Job, RefreshError};
 pub use legacy::LegacyForecast;
 pub use login::{Login, Token};
+pub use prometheus::Prometheus;
 pub use refresh::{News, Refresher, Status, Wanted};
 pub use secret::Secret;
 pub use uk::UkCarbonIntensity;

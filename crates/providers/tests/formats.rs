@@ -463,8 +463,13 @@ fn recorded_answers_of_the_uk_api_are_read() {
             println!("skipped: no {file} there");
             continue;
         };
-        let forecast = parse(&uk(), target, &body).unwrap();
-        println!("{file}: {} slots", forecast.slots().len());
+        let end = at("2023-12-31T00:00:00Z");
+        let answer = uk().parse(&CarbonTarget::from(target), body.as_bytes(), end).unwrap();
+        let measured = answer.actuals.len();
+        let forecast = answer.forecast;
+        println!("{file}: {} slots, {measured} of them measured", forecast.slots().len());
+        assert_eq!(measured > 0, target == "national", "{file}");
+        assert_eq!(forecast.step(), Some(jiff::SignedDuration::from_mins(30)), "{file}");
         assert_eq!((forecast.slots().len(), shape(&forecast)[0].as_str()), (slots, first), "{file}");
         assert!(forecast.slots().iter().all(|slot| slot.forecast.get() > 0.0), "{file}");
     }

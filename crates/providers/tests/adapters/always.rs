@@ -1,9 +1,11 @@
 //! What must hold for any bytes and any target: no panic, and nothing becomes an intensity that was not one.
 
-use models::{CarbonTarget, Timestamp};
+use models::{CarbonTarget, Signal, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use providers::{Adapter, ElectricityMaps, Login, Plan, Secret, WattTime};
+use providers::{
+    Adapter, CarbonAwareSdk, ConfigMap, ElectricityMaps, Login, Plan, Prometheus, Secret, WattTime,
+};
 
 use crate::now;
 
@@ -19,6 +21,24 @@ fn adapters() -> Vec<(Box<dyn Adapter>, &'static str, Vec<&'static str>)> {
             Box::new(WattTime::new("ada", &key())),
             "CAISO_NORTH",
             vec![include_str!("../data/watttime_forecast.json")],
+        ),
+        (
+            Box::new(CarbonAwareSdk::new("http://sdk.example", Signal::Marginal)),
+            "location:northeurope",
+            vec![include_str!("../data/carbon_aware_sdk_forecast.json")],
+        ),
+        (
+            Box::new(ConfigMap::new("http://cluster.example", Signal::Marginal)),
+            "national",
+            vec![include_str!("../data/configmap.json"), include_str!("../data/configmap_rows.json")],
+        ),
+        (
+            Box::new(Prometheus::new("http://prometheus.example", "grid_intensity")),
+            "national",
+            vec![
+                include_str!("../data/prometheus_vector.json"),
+                include_str!("../data/prometheus_matrix.json"),
+            ],
         ),
     ]
 }

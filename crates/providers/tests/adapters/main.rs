@@ -4,7 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
 
 mod always;
+mod carbon_aware_sdk;
+mod configmap;
 mod electricity_maps;
+mod prometheus;
 mod watttime;
 
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
