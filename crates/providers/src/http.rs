@@ -119,8 +119,10 @@ impl Asked<'_> {
     /// What a person needs to see of an error's body; what of it cannot be read is left out.
     fn beginning(&self, body: Body) -> String {
         // A password travels in a coded form that could not be found in an echo.
-        if self.request.url.contains('@') {
-            return "withheld, since the URL holds a password".to_owned();
+        let basic =
+            |value: &str| value.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("basic "));
+        if self.request.url.contains('@') || self.request.headers.iter().any(|(_, value)| basic(value)) {
+            return "withheld, since the request holds a password".to_owned();
         }
         let mut bytes = Vec::new();
         let read = body.into_reader().take(EXCERPT_BYTES).read_to_end(&mut bytes);

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
 
-use models::{CarbonIntensity, CarbonTarget, Forecast, Timestamp};
+use models::{CarbonIntensity, CarbonTarget, Forecast, Signal, Timestamp};
 use providers::{Adapter, BadAnswer, Fixed, LegacyForecast, Plan, UkCarbonIntensity};
 
 fn at(instant: &str) -> Timestamp {
@@ -441,6 +441,9 @@ fn a_fixed_intensity_is_known_for_48_hours() {
     assert!(forecast.slots().windows(2).all(|pair| pair[0].to == pair[1].from));
     assert!(forecast.slots().iter().all(|slot| slot.forecast.get() == 250.0));
     assert_eq!(fixed.parse(&target, b"whatever", now()), Ok(forecast.into()));
+    let marginal = fixed.with_signal(Signal::Marginal);
+    assert_eq!((fixed.signal(), marginal.signal()), (Signal::Average, Signal::Marginal));
+    assert_eq!(marginal.parse(&target, b"", now()).unwrap().forecast.signal, Signal::Marginal);
     for edge in [Timestamp::MIN, Timestamp::MAX] {
         assert!(fixed.plan(&target, edge).is_ok(), "{edge}");
     }
