@@ -125,6 +125,44 @@ fn the_carbon_aware_sdk_is_asked_for_a_location() {
 }
 
 #[test]
+fn what_was_measured_is_what_the_own_forecast_learns_from() {
+    // Half-hours that were over an hour ago and more, and one that is not: only as actual values do the
+    // former say anything about what is to come.
+    let current = instants(1_800).next().unwrap();
+    let slot = move |begins: i64, forecast: f64, actual: Value| {
+        let from = current + SignedDuration::from_mins(begins);
+        let to = from + SignedDuration::from_mins(30);
+        json!({"from": from, "to": to, "intensity": {"forecast": forecast, "actual": actual, "index": "low"}})
+    };
+    let slots = [
+        slot(-120, 90.0, json!(150)),
+        slot(-90, 90.0, json!(160)),
+        slot(0, 100.0, Value::Null),
+        slot(30, 100.0, Value::Null),
+    ];
+    let upstream = Upstream::start(move |_| Reply::Json(json!({"data": slots})));
+    let server = Launch::new().upstream(&upstream).start();
+    server.configure("t/plan", &json!({"policy": "receding-horizon", "validFor": 1, "carbonCacheTTL": 1}));
+    let schedule = server.schedule_when("t/plan", |schedule| {
+        let used = schedule["forecast"]["usedFor"].as_array();
+        used.is_some_and(|used| used.iter().any(|stretch| stretch["source"] == "own"))
+    });
+    assert_eq!(schedule["forecast"]["source"], "uk-carbon-intensity");
+}
+
+#[test]
+fn no_content_is_no_forecast() {
+    let upstream = Upstream::start(|_| Reply::Status(204, ""));
+    let server = Launch::new()
+        .env("CARBON_PROVIDER", "carbon-aware-sdk")
+        .env("CARBON_AWARE_SDK_URL", &upstream.url())
+        .env("CARBON_API_TARGET", "eastus")
+        .start();
+    let said = "carbon-aware-sdk answered no slot with an intensity";
+    eventually("it is said", || server.log().contains(said).then_some(()));
+}
+
+#[test]
 fn a_config_map_is_read_from_its_file_and_over_http() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data");
