@@ -18,7 +18,7 @@ fn main() {
         let mut engine = Engine::new(EngineOptions::default(), Registry::builtin());
         let mut now = start();
         engine.configure(&id, overrides("credit-greedy", count, 60.0), now).unwrap();
-        engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now);
+        engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now).unwrap();
         let median = question.measure(&format!("evaluation, {count} flavours, 96-slot forecast"), || {
             // Round and round within the forecast: time never leaves it.
             now = match engine.next_due() {

@@ -19,7 +19,7 @@ fn main() {
         let id = ScheduleId::new("bench", &format!("schedule-{index}")).unwrap();
         engine.configure(&id, overrides("credit-greedy", 3, 60.0), now).unwrap();
     }
-    engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now);
+    engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now).unwrap();
     let end = start() + SignedDuration::from_hours(40);
     let minute = question.measure("one minute of evaluations, all schedules", || {
         let until = if now + SignedDuration::from_secs(60) < end {

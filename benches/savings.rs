@@ -27,7 +27,7 @@ fn main() {
             engine.configure(&id, overrides("constant-mix", count, 3600.0), start()).unwrap();
             let slots = u32::try_from(HALF_HOURS).unwrap();
             let forecast = Arc::new(forecast(start(), slots));
-            engine.observe_forecast(&CarbonTarget::from("national"), forecast, start());
+            engine.observe_forecast(&CarbonTarget::from("national"), forecast, start()).unwrap();
             engine
         });
         let counts = (0..count).map(|index| (format!("flavour-{index}"), 1_000)).collect();

@@ -45,7 +45,7 @@ fn simulate(policy: &str, half_hours: u32, turns: u32) {
     engine.configure(&id, overrides(policy, 3, turn.as_secs_f64() / 0.8), now).unwrap();
     for index in 0..half_hours {
         if index % 24 == 0 {
-            engine.observe_forecast(&target, Arc::new(forecast(now, 96)), now);
+            engine.observe_forecast(&target, Arc::new(forecast(now, 96)), now).unwrap();
         }
         // Numbers that go up and down with the hour and never the same way twice.
         let hour = f64::from(index % 48) / 2.0;

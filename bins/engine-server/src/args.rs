@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use models::{CarbonTarget, FlavourSet, Overrides, SETTINGS, ScheduleId, json};
+use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json};
 use policies::Registry;
 use providers::http::check_url;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
-use crate::forecasts::CarbonSource;
+use crate::carbon_args;
+use crate::forecasts::CarbonChain;
 use crate::logging::{LogFormat, level};
 
 /// What the process was asked to do.
@@ -24,8 +25,7 @@ pub(crate) struct Settings {
     pub(crate) default_id: ScheduleId,
     /// The layer below every schedule's own configuration.
     pub(crate) defaults: Overrides,
-    pub(crate) carbon: CarbonSource,
-    pub(crate) carbon_api_url: Option<String>,
+    pub(crate) carbon: CarbonChain,
     pub(crate) anonymous_writes: bool,
     pub(crate) max_schedules: usize,
     pub(crate) workers: usize,
@@ -71,20 +71,36 @@ pub(crate) fn command() -> Command {
         .after_help(AFTER_HELP)
         .next_help_heading("Server")
         .arg(text("listen", "LISTEN", "ADDRESS:PORT", "Where the API is served").default_value("0.0.0.0:80"))
-        .arg(
-            text("metrics-listen", "METRICS_LISTEN", "ADDRESS:PORT", "Where /metrics is served [default: 0.0.0.0:METRICS_PORT]"),
-        )
+        .arg(text(
+            "metrics-listen",
+            "METRICS_LISTEN",
+            "ADDRESS:PORT",
+            "Where /metrics is served [default: 0.0.0.0:METRICS_PORT]",
+        ))
         .arg(text("metrics-port", "METRICS_PORT", "PORT", "Port of /metrics").default_value("8001"))
+        .arg(switch(
+            "allow-anonymous-writes",
+            "ALLOW_ANONYMOUS_WRITES",
+            "Let anyone who reaches the API write, not loopback alone",
+        ))
         .arg(
-            switch("allow-anonymous-writes", "ALLOW_ANONYMOUS_WRITES", "Let anyone who reaches the API write, not loopback alone"),
+            text("max-schedules", "MAX_SCHEDULES", "NUMBER", "Most schedules; a PUT beyond is answered 429")
+                .default_value("100000"),
         )
-        .arg(text("max-schedules", "MAX_SCHEDULES", "NUMBER", "Most schedules; a PUT beyond is answered 429").default_value("100000"))
         .arg(text("workers", "WORKERS", "NUMBER", "Threads that serve the API [default: one per core]"))
         .arg(
-            text("loglevel", "LOGLEVEL", "LEVEL", "DEBUG (one line an evaluation), INFO, WARNING, ERROR or CRITICAL, in any case")
-                .default_value("INFO"),
+            text(
+                "loglevel",
+                "LOGLEVEL",
+                "LEVEL",
+                "DEBUG (one line an evaluation), INFO, WARNING, ERROR or CRITICAL, in any case",
+            )
+            .default_value("INFO"),
         )
-        .arg(text("log-format", "LOG_FORMAT", "FORMAT", "Logs on stderr as text or json").default_value("text"))
+        .arg(
+            text("log-format", "LOG_FORMAT", "FORMAT", "Logs on stderr as text or json")
+                .default_value("text"),
+        )
         .arg(
             Arg::new("check")
                 .long("check")
@@ -92,21 +108,41 @@ pub(crate) fn command() -> Command {
                 .help("Say whether this configuration could be started, and exit"),
         )
         .next_help_heading("Carbon forecasts")
-        .arg(
-            text("carbon-provider", "CARBON_PROVIDER", "PROVIDER", "uk-carbon-intensity, static:GRAMS (gCO2eq/kWh), or trace:FILE (repeated to cover now)")
-                .default_value("uk-carbon-intensity"),
-        )
-        .arg(text("carbon-api-url", "CARBON_API_URL", "URL", "Where the carbon API is: its UK paths are asked first, then URL/forecast [default: the UK's own]"))
-        .arg(text("carbon-api-target", "CARBON_API_TARGET", "TARGET", "national, region:1..17 or postcode:OUTWARD [default: national]"))
+        .args(carbon_args::flags())
         .next_help_heading("Schedule defaults")
-        .arg(text("default-schedule-namespace", "DEFAULT_SCHEDULE_NAMESPACE", "NAMESPACE", "Namespace behind GET /schedule").default_value("default"))
-        .arg(text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule").default_value("default"))
-        .arg(text("scheduler-policy", "SCHEDULER_POLICY", "POLICY", "Policy of schedules that name none [default: credit-greedy]"))
-        .arg(text("scheduler-strategies", "SCHEDULER_STRATEGIES", "JSON", "Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and 0.7]"))
+        .arg(
+            text(
+                "default-schedule-namespace",
+                "DEFAULT_SCHEDULE_NAMESPACE",
+                "NAMESPACE",
+                "Namespace behind GET /schedule",
+            )
+            .default_value("default"),
+        )
+        .arg(
+            text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule")
+                .default_value("default"),
+        )
+        .arg(text(
+            "scheduler-policy",
+            "SCHEDULER_POLICY",
+            "POLICY",
+            "Policy of schedules that name none [default: credit-greedy]",
+        ))
+        .arg(text(
+            "scheduler-strategies",
+            "SCHEDULER_STRATEGIES",
+            "JSON",
+            "Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and 0.7]",
+        ))
         .args(scheduler)
         .next_help_heading("Accepted, not active yet")
-        .arg(text("prometheus-url", "PROMETHEUS_URL", "URL", "Where served requests could be polled"))
-        .arg(text("metrics-poll-interval-sec", "METRICS_POLL_INTERVAL_SEC", "SECONDS", "How often they would be [default: 15]"))
+        .arg(text(
+            "metrics-poll-interval-sec",
+            "METRICS_POLL_INTERVAL_SEC",
+            "SECONDS",
+            "How often they would be [default: 15]",
+        ))
 }
 
 impl Settings {
@@ -128,13 +164,16 @@ impl Settings {
             Registry::builtin().create(policy, 0).map_err(|wrong| given.wrong("scheduler-policy", &wrong))?;
             defaults.policy = Some(policy.into());
         }
-        let carbon = match given.text("carbon-provider") {
-            None => CarbonSource::Uk,
-            Some(text) => text.parse().map_err(|wrong: String| given.wrong("carbon-provider", &wrong))?,
-        };
-        if let Some(target) = given.text("carbon-api-target").map(CarbonTarget::from) {
-            carbon.check(&target).map_err(|wrong| given.wrong("carbon-api-target", &wrong))?;
-            defaults.carbon_target = Some(target);
+        let (carbon, asks_prometheus) = carbon_args::chain(&given)?;
+        defaults.carbon_target = given.text("carbon-api-target").map(CarbonTarget::from);
+        match &defaults.carbon_target {
+            Some(target) => carbon.check(target).map_err(|wrong| given.wrong("carbon-api-target", &wrong))?,
+            None => {
+                let national = Config::resolve(&defaults, &Overrides::default()).carbon_target().clone();
+                carbon
+                    .check(&national)
+                    .map_err(|wrong| anyhow::anyhow!("CARBON_API_TARGET is missing: {wrong}"))?;
+            }
         }
         if let Some(list) = given.text("scheduler-strategies") {
             let list: Value = serde_json::from_str(list).map_err(|wrong| {
@@ -148,14 +187,15 @@ impl Settings {
         let log_level = given.text("loglevel").unwrap_or("INFO");
         given.url("prometheus-url")?;
         given.seconds("metrics-poll-interval-sec")?;
-        let inactive = ["prometheus-url", "metrics-poll-interval-sec"];
+        given.url("carbon-api-url")?;
+        let inactive =
+            [Some("prometheus-url").filter(|_| !asks_prometheus), Some("metrics-poll-interval-sec")];
         Ok(Self {
             listen: given.parse("listen", ADDRESS)?.unwrap_or_else(|| anywhere(80)),
             metrics_listen: given.parse("metrics-listen", ADDRESS)?.unwrap_or_else(|| anywhere(metrics_port)),
             default_id: given.default_id()?,
             defaults,
             carbon,
-            carbon_api_url: given.url("carbon-api-url")?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
             workers: given
@@ -166,7 +206,7 @@ impl Settings {
                 None => LogFormat::Text,
                 Some(text) => text.parse().map_err(|wrong: String| given.wrong("log-format", &wrong))?,
             },
-            inactive: inactive.into_iter().filter(|id| given.text(id).is_some()).collect(),
+            inactive: inactive.into_iter().flatten().filter(|id| given.text(id).is_some()).collect(),
             check: matches.get_flag("check"),
         })
     }
@@ -179,15 +219,15 @@ fn anywhere(port: u16) -> SocketAddr {
 }
 
 /// What was typed.
-struct Given<'a>(&'a ArgMatches);
+pub(crate) struct Given<'a>(&'a ArgMatches);
 
 impl Given<'_> {
     /// The text of a flag or variable; empty is absent.
-    fn text(&self, id: &str) -> Option<&str> {
+    pub(crate) fn text(&self, id: &str) -> Option<&str> {
         self.0.get_one::<String>(id).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
-    fn parse<T: std::str::FromStr>(&self, id: &str, expected: &str) -> anyhow::Result<Option<T>> {
+    pub(crate) fn parse<T: std::str::FromStr>(&self, id: &str, expected: &str) -> anyhow::Result<Option<T>> {
         let parsed = self.text(id).map(str::parse).transpose();
         parsed.map_err(|_| self.wrong(id, &format_args!("expected {expected}")))
     }
@@ -210,7 +250,7 @@ impl Given<'_> {
         }
     }
 
-    fn url(&self, id: &str) -> anyhow::Result<Option<String>> {
+    pub(crate) fn url(&self, id: &str) -> anyhow::Result<Option<String>> {
         let Some(url) = self.text(id) else { return Ok(None) };
         check_url(url).map_err(|wrong| self.wrong(id, &wrong))?;
         Ok(Some(url.to_owned()))
@@ -234,7 +274,7 @@ impl Given<'_> {
     }
 
     /// Names the flag or the variable, whichever was given, and its value.
-    fn wrong(&self, id: &str, problem: &dyn std::fmt::Display) -> anyhow::Error {
+    pub(crate) fn wrong(&self, id: &str, problem: &dyn std::fmt::Display) -> anyhow::Error {
         let command = command();
         let arg = command.get_arguments().find(|arg| arg.get_id() == id);
         let env = arg.and_then(Arg::get_env).and_then(std::ffi::OsStr::to_str).unwrap_or(id);
@@ -247,7 +287,7 @@ impl Given<'_> {
     }
 }
 
-fn text(name: &'static str, env: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub(crate) fn text(name: &'static str, env: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).env(env).value_name(value).help(help)
 }
 
@@ -258,6 +298,11 @@ fn switch(name: &'static str, env: &'static str, help: &'static str) -> Arg {
         .num_args(0..=1)
         .require_equals(true)
         .default_missing_value("true")
+}
+
+/// `WATTTIME_URL` for `watttime-url`.
+pub(crate) fn variable(flag: &str) -> String {
+    flag.to_ascii_uppercase().replace('-', "_")
 }
 
 /// `--target-error` for `TARGET_ERROR`.

@@ -1,6 +1,7 @@
 //! The HTTP service: arguments -> adapters -> engine.
 
 mod args;
+mod carbon_args;
 mod forecasts;
 mod http;
 mod logging;
@@ -43,7 +44,7 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
     let seed = instance();
-    let chain = settings.carbon.chain(settings.carbon_api_url.as_deref())?;
+    let chain = settings.carbon.adapters()?;
     let options = EngineOptions {
         defaults: settings.defaults.clone(),
         seed,

@@ -203,7 +203,7 @@ impl<'a> Simulation<'a> {
         intensity: f64,
         expected: f64,
     ) -> anyhow::Result<()> {
-        self.tell(from);
+        self.tell(from)?;
         let evaluated = self.engine.tick(from).evaluated > 0;
         let published = self.engine.published(&self.id).context("the engine published nothing")?;
         self.take(&published);
@@ -283,14 +283,15 @@ impl<'a> Simulation<'a> {
     }
 
     /// Hands the engine what has been issued since it was last told.
-    fn tell(&mut self, now: Timestamp) {
+    fn tell(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let Some(newest) = self.world.feed.as_of(now) else {
-            return;
+            return Ok(());
         };
         if self.told.as_ref().is_none_or(|told| !Arc::ptr_eq(told, newest)) {
-            self.engine.observe_forecast(&self.target, Arc::clone(newest), now);
+            self.engine.observe_forecast(&self.target, Arc::clone(newest), now)?;
             self.told = Some(Arc::clone(newest));
         }
+        Ok(())
     }
 
     /// Takes up the published weights: whole percent, as routers do, or exact shares.

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             from = to;
         }
         let forecast = Forecast::new("my-grid", None, now, slots)?;
-        engine.observe_forecast(&target, Arc::new(forecast), now);
+        engine.observe_forecast(&target, Arc::new(forecast), now)?;
     }
 
     // Readers on any thread look at the board; every value is whole and already serialised.

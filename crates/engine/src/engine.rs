@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::answers::{Accepted, FeedbackReport, Tick, WantedForecast};
 use crate::board::{Board, Published, Publisher, View};
 use crate::cadence::Cadence;
-use crate::error::{ConfigureError, RequestError, UnknownSchedule};
+use crate::error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
 use crate::evaluate::{Scratch, dominated, inactive};
 use crate::forecasts::Forecasts;
 use crate::options::{EngineOptions, Spread};
@@ -239,13 +239,25 @@ impl Engine {
         })
     }
 
-    /// Takes a forecast in. Where it says anything new, the schedules that follow it become due.
-    pub fn observe_forecast(&mut self, target: &CarbonTarget, forecast: Arc<Forecast>, now: Timestamp) {
+    /// Takes a forecast in. Where it says anything new, the schedules that follow it become due. One for a
+    /// target that nobody follows is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`MixedSignals`], where it is of another signal than the forecasts of `target` before it: the newest
+    /// of those stays, and nothing is learned from this one. A target that nobody follows any more is
+    /// forgotten, its signal too.
+    pub fn observe_forecast(
+        &mut self,
+        target: &CarbonTarget,
+        forecast: Arc<Forecast>,
+        now: Timestamp,
+    ) -> Result<(), MixedSignals> {
         let Some(followers) = self.by_target.get(target) else {
-            return;
+            return Ok(());
         };
-        if !self.forecasts.observe(target, forecast, now) {
-            return;
+        if !self.forecasts.observe(target, forecast, now)? {
+            return Ok(());
         }
         for id in followers {
             if let Some(session) = self.sessions.get_mut(id)
@@ -255,10 +267,11 @@ impl Engine {
                 requeue(&mut self.due, id, session, sooner);
             }
         }
+        Ok(())
     }
 
     /// Takes in what the intensity of a slot really was, as soon as that is known: what own forecasts learn
-    /// from. Without any, the provider's word for a slot that has passed stands for it.
+    /// from; of the signal that the forecasts of `target` have. Without any, the provider's word for a slot that has passed stands for it.
     pub fn observe_actual(&mut self, target: &CarbonTarget, slot: &Slot) {
         if self.by_target.contains_key(target) {
             self.forecasts.observe_actual(target, slot);

@@ -1,6 +1,8 @@
 //! The ways a request to the engine can fail.
 
-use models::{Problems, ScheduleId};
+use std::sync::Arc;
+
+use models::{CarbonTarget, Problems, ScheduleId, Signal};
 
 /// No such schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,4 +34,21 @@ pub enum RequestError {
     /// A value that cannot be.
     #[error("{0}")]
     Invalid(#[from] Problems),
+}
+
+/// A forecast that was not taken in: one series never mixes average and marginal intensity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the forecast of `{target}` by {provider} is of {given} carbon intensity, but what is known of this \
+     target is {expected}: expected {expected} there, or the {given} forecast under a carbon target of its own"
+)]
+pub struct MixedSignals {
+    /// What the forecast was for.
+    pub target: CarbonTarget,
+    /// Who made it.
+    pub provider: Arc<str>,
+    /// What the forecasts of this target were of so far.
+    pub expected: Signal,
+    /// What this one is of.
+    pub given: Signal,
 }

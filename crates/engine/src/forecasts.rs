@@ -10,6 +10,7 @@ use models::schedule::UsedFor;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::own::{CarbonLearner, Estimate};
 
+use crate::error::MixedSignals;
 use crate::prices::Prices;
 use crate::time::earlier;
 
@@ -37,7 +38,8 @@ pub(crate) struct Known {
     estimated_until: Option<Timestamp>,
 }
 
-/// A provider's newest forecast.
+/// A provider's newest forecast. Its signal is that of all there were for this target, and of what was
+/// learned from them.
 #[derive(Debug)]
 struct Told {
     forecast: Arc<Forecast>,
@@ -49,14 +51,33 @@ struct Told {
 
 impl Forecasts {
     /// Takes a forecast in. Answers whether it says anything new.
-    pub(crate) fn observe(&mut self, target: &CarbonTarget, forecast: Arc<Forecast>, now: Timestamp) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`MixedSignals`], where it is of another signal than those before it; nothing is learned from it then.
+    pub(crate) fn observe(
+        &mut self,
+        target: &CarbonTarget,
+        forecast: Arc<Forecast>,
+        now: Timestamp,
+    ) -> Result<bool, MixedSignals> {
         let known = self.0.entry(target.clone()).or_default();
+        if let Some(told) = &known.told
+            && told.forecast.signal != forecast.signal
+        {
+            return Err(MixedSignals {
+                target: target.clone(),
+                provider: Arc::clone(&forecast.source),
+                expected: told.forecast.signal,
+                given: forecast.signal,
+            });
+        }
         known.take_over(now);
         if let Some(told) = &mut known.told
             && told.forecast.slots() == forecast.slots()
         {
             told.forecast = forecast;
-            return false;
+            return Ok(false);
         }
         known.prices(now);
         if let Some(learner) = &mut known.learner {
@@ -64,7 +85,7 @@ impl Forecasts {
         }
         known.estimated_until = None;
         known.told = Some(Told { forecast, texts: None, published: None });
-        true
+        Ok(true)
     }
 
     /// Takes in what the intensity of a slot really was.

@@ -17,7 +17,7 @@
 //!
 //! let slot = Slot::new(now, "2026-11-23T15:30:00Z".parse()?, CarbonIntensity::new(250.0)?);
 //! let forecast = Forecast::new("example", None, now, vec![slot])?;
-//! engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast), now);
+//! engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast), now)?;
 //!
 //! let soon = engine.next_due().unwrap();
 //! let tick = engine.tick(soon);
@@ -51,6 +51,6 @@ mod time;
 pub use answers::{Accepted, FeedbackReport, Tick, WantedForecast};
 pub use board::{Board, Emissions, Published, Publisher, Totals, View};
 pub use engine::{Engine, MAX_CARBON_TARGETS, MAX_EVALUATIONS_PER_TICK};
-pub use error::{ConfigureError, RequestError, UnknownSchedule};
+pub use error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
 pub use options::{AnyTarget, EngineOptions, Spread, TargetCheck};
 pub use sources::MAX_SOURCES;

@@ -4,10 +4,12 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::signal::{Accounting, Signal};
 use crate::units::CarbonIntensity;
 
 /// Most slots of one forecast: two weeks of five-minute slots.
@@ -106,6 +108,13 @@ pub struct Forecast {
     pub issued_at: Option<Timestamp>,
     /// When it was received.
     pub retrieved_at: Timestamp,
+    /// Which power plants its intensities are about.
+    pub signal: Signal,
+    /// Which emissions they count.
+    pub accounting: Accounting,
+    /// The zone of the grid it is for, by the provider's name for it, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Arc<str>>,
     slots: Vec<Slot>,
 }
 
@@ -117,6 +126,13 @@ struct Parts {
     #[serde(default)]
     issued_at: Option<Timestamp>,
     retrieved_at: Timestamp,
+    // What was written before these were known of reads as the default.
+    #[serde(default)]
+    signal: Signal,
+    #[serde(default)]
+    accounting: Accounting,
+    #[serde(default)]
+    zone: Option<Arc<str>>,
     slots: Vec<Slot>,
 }
 
@@ -124,7 +140,9 @@ impl TryFrom<Parts> for Forecast {
     type Error = EmptyForecast;
 
     fn try_from(parts: Parts) -> Result<Self, EmptyForecast> {
-        Self::new(parts.source, parts.issued_at, parts.retrieved_at, parts.slots)
+        let Parts { source, issued_at, retrieved_at, signal, accounting, zone, slots } = parts;
+        let forecast = Self::new(source, issued_at, retrieved_at, slots)?;
+        Ok(Self { signal, accounting, zone, ..forecast })
     }
 }
 
@@ -134,7 +152,7 @@ impl TryFrom<Parts> for Forecast {
 pub struct EmptyForecast;
 
 impl Forecast {
-    /// A forecast from slots in any order.
+    /// A forecast of average intensity, of unknown accounting, from slots in any order.
     ///
     /// Slots are sorted; one that ends before it begins is left out; of two with the same beginning the
     /// later in the list wins; one that reaches into the next is cut there; beyond [`MAX_SLOTS`] the
@@ -162,12 +180,53 @@ impl Forecast {
         if slots.is_empty() {
             return Err(EmptyForecast);
         }
-        Ok(Self { source: source.into(), issued_at, retrieved_at, slots })
+        Ok(Self {
+            source: source.into(),
+            issued_at,
+            retrieved_at,
+            signal: Signal::default(),
+            accounting: Accounting::default(),
+            zone: None,
+            slots,
+        })
+    }
+
+    /// The same forecast, of this signal.
+    #[must_use]
+    pub fn with_signal(self, signal: Signal) -> Self {
+        Self { signal, ..self }
+    }
+
+    /// The same forecast, by this accounting.
+    #[must_use]
+    pub fn with_accounting(self, accounting: Accounting) -> Self {
+        Self { accounting, ..self }
+    }
+
+    /// The same forecast, for this zone of the grid.
+    #[must_use]
+    pub fn with_zone(self, zone: impl Into<Arc<str>>) -> Self {
+        Self { zone: Some(zone.into()), ..self }
     }
 
     /// The slots, in order of time, never overlapping; gaps between them are possible.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// The length that at least half of the slots have; `None` where none is that common. Of two lengths
+    /// that share the slots equally it is the longer: a slot cut short is the exception.
+    pub fn step(&self) -> Option<SignedDuration> {
+        let mut lengths: Vec<_> = self.slots.iter().map(|slot| slot.to.duration_since(slot.from)).collect();
+        lengths.sort_unstable();
+        let common = lengths.chunk_by(|one, other| one == other).max_by_key(|equal| equal.len())?;
+        if common.len() * 2 < lengths.len() { None } else { common.first().copied() }
+    }
+
+    /// The stretches between the first slot and the last that no slot speaks of, in order of time.
+    pub fn gaps(&self) -> impl Iterator<Item = Range<Timestamp>> {
+        let between = self.slots.iter().zip(self.slots.iter().skip(1));
+        between.map(|(slot, next)| slot.to..next.from).filter(|gap| !gap.is_empty())
     }
 
     /// The slots that end after `at`: the current one first, if there is one.
@@ -334,6 +393,73 @@ mod tests {
             assert_eq!(found, (now, next), "{instant}");
             assert_eq!(forecast.last_known(at(instant)).forecast.get(), last, "{instant}");
         }
+    }
+
+    #[test]
+    fn the_step_is_the_length_of_most_slots() {
+        let at_minute = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        for (bounds, expected) in [
+            (&[0, 30, 60, 90][..], Some(30)),
+            (&[0, 5, 10][..], Some(5)),
+            (&[0, 60], Some(60)),
+            // Cut at the present, cut at the end: what is whole counts, even if it is only half of them.
+            (&[7, 30, 60, 90, 95], Some(30)),
+            (&[7, 30, 60], Some(30)),
+            (&[0, 30, 41], Some(30)),
+            // Hours, then half-hours.
+            (&[0, 60, 120, 180, 210, 240, 270, 300], Some(30)),
+            (&[0, 1, 3, 6], None),
+            (&[0, 5, 10, 25, 55, 115], None),
+        ] {
+            let slot = |pair: &[i64]| {
+                Slot::new(at_minute(pair[0]), at_minute(pair[1]), CarbonIntensity::new(1.0).unwrap())
+            };
+            let forecast = forecast(bounds.windows(2).map(slot).collect());
+            assert_eq!(forecast.step(), expected.map(SignedDuration::from_mins), "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_what_lies_between_slots() {
+        let forecast = forecast(vec![
+            slot("2026-01-01T00:00:00Z", "2026-01-01T00:30:00Z", 1.0),
+            slot("2026-01-01T00:30:00Z", "2026-01-01T01:00:00Z", 2.0),
+            slot("2026-01-01T02:00:00Z", "2026-01-01T02:30:00Z", 3.0),
+            slot("2026-01-01T02:45:00Z", "2026-01-01T03:00:00Z", 4.0),
+        ]);
+        let expected = [("01:00", "02:00"), ("02:30", "02:45")].map(|(from, to)| {
+            let clock = |text: &str| at(&alloc::format!("2026-01-01T{text}:00Z"));
+            clock(from)..clock(to)
+        });
+        assert_eq!(forecast.gaps().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_it_knows_about_itself_is_written_and_read_back() {
+        let plain = forecast(vec![slot("2026-01-01T00:00:00Z", "2026-01-01T00:30:00Z", 1.0)]);
+        let told = plain
+            .clone()
+            .with_signal(Signal::Marginal)
+            .with_accounting(Accounting::Direct)
+            .with_zone("CAISO_NORTH");
+        for forecast in [&plain, &told] {
+            let written = serde_json::to_string(forecast).unwrap();
+            assert_eq!(&serde_json::from_str::<Forecast>(&written).unwrap(), forecast, "{written}");
+        }
+        let written = serde_json::to_value(&told).unwrap();
+        assert_eq!(
+            (&written["signal"], &written["accounting"], &written["zone"]),
+            (&"marginal".into(), &"direct".into(), &"CAISO_NORTH".into())
+        );
+    }
+
+    #[test]
+    fn a_forecast_from_before_signals_is_average() {
+        let old = r#"{"source":"test","retrievedAt":"2026-01-01T00:00:00Z","slots":[
+            {"from":"2026-01-01T00:00:00Z","to":"2026-01-01T00:30:00Z","forecast":1.0,"index":"very low"}]}"#;
+        let expected = forecast(vec![slot("2026-01-01T00:00:00Z", "2026-01-01T00:30:00Z", 1.0)]);
+        assert_eq!(serde_json::from_str::<Forecast>(old).unwrap(), expected);
+        assert_eq!((expected.signal, expected.accounting), (Signal::Average, Accounting::Unknown));
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub mod ranges;
 pub mod savings;
 pub mod schedule;
 pub mod settings;
+pub mod signal;
 pub mod units;
 pub mod weights;
 
@@ -54,4 +55,5 @@ pub use problem::{FieldProblem, Problems};
 pub use savings::SavingsReport;
 pub use schedule::{Document, Schedule};
 pub use settings::{SETTINGS, Setting};
+pub use signal::{Accounting, Signal};
 pub use units::{CarbonIntensity, Precision};

@@ -1,8 +1,11 @@
 //! The port: what every upstream format has to offer.
 
 use core::fmt;
+use std::borrow::Cow;
 
-use models::{CarbonTarget, Forecast, Timestamp};
+use models::{CarbonTarget, Forecast, Signal, Slot, Timestamp};
+
+use crate::login::Login;
 
 /// One upstream format. Pure: it says what to ask and reads what came back; asking is somebody else's.
 pub trait Adapter: Send + Sync + fmt::Debug {
@@ -21,7 +24,32 @@ pub trait Adapter: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`BadAnswer`], naming what was wrong.
-    fn parse(&self, target: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer>;
+    fn parse(&self, target: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Answer, BadAnswer>;
+
+    /// What all its forecasts are of. A chain never mixes signals.
+    fn signal(&self) -> Signal {
+        Signal::Average
+    }
+
+    /// How to log in, where its requests need a token.
+    fn login(&self) -> Option<&dyn Login> {
+        None
+    }
+}
+
+/// What an answer holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What is to be expected.
+    pub forecast: Forecast,
+    /// What was measured of slots that are over; estimates are none.
+    pub actuals: Vec<Slot>,
+}
+
+impl From<Forecast> for Answer {
+    fn from(forecast: Forecast) -> Self {
+        Self { forecast, actuals: Vec::new() }
+    }
 }
 
 /// How to come by a forecast.
@@ -36,10 +64,24 @@ pub enum Plan {
 /// A GET to be made.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Absolute URL, http or https.
+    /// Absolute URL, http or https. Without keys: it is shown in messages.
     pub url: String,
     /// Header fields, name and value.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
+}
+
+impl Request {
+    /// Asks `url` for JSON.
+    pub fn json(url: String) -> Self {
+        Self { url, headers: vec![("Accept".into(), "application/json".to_owned())] }
+    }
+
+    /// The same request, with one more header field.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
 }
 
 impl fmt::Debug for Request {

@@ -85,7 +85,7 @@ impl Fetch for Client {
         let get = self.agent.get(&request.url).config();
         let mut get = get.timeout_global(Some(timeout)).max_redirects(redirects).build();
         for (name, value) in &request.headers {
-            get = get.header(*name, value);
+            get = get.header(name.as_ref(), value);
         }
         let (head, body) = get.call().map_err(|error| asked.failed(&error))?.into_parts();
         if head.status.is_success() {
@@ -119,8 +119,10 @@ impl Asked<'_> {
     /// What a person needs to see of an error's body; what of it cannot be read is left out.
     fn beginning(&self, body: Body) -> String {
         // A password travels in a coded form that could not be found in an echo.
-        if self.request.url.contains('@') {
-            return "withheld, since the URL holds a password".to_owned();
+        let basic =
+            |value: &str| value.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("basic "));
+        if self.request.url.contains('@') || self.request.headers.iter().any(|(_, value)| basic(value)) {
+            return "withheld, since the request holds a password".to_owned();
         }
         let mut bytes = Vec::new();
         let read = body.into_reader().take(EXCERPT_BYTES).read_to_end(&mut bytes);
@@ -167,8 +169,10 @@ impl Asked<'_> {
         let fields = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS));
         let query = url.split_once('?').map_or("", |(_, query)| query).split('&');
         let values = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
-        let secrets =
-            fields.map(|(_, value)| value.trim()).chain(values).filter(|value| value.len() >= SHORTEST_KEY);
+        // `Bearer TOKEN`: the token may be echoed without the word before it.
+        let fields =
+            fields.flat_map(|(_, value)| [value.trim(), value.split_whitespace().last().unwrap_or("")]);
+        let secrets = fields.chain(values).filter(|value| value.len() >= SHORTEST_KEY);
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }

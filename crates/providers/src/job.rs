@@ -2,12 +2,12 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::sync::Arc;
 
 use jiff::SignedDuration;
 use models::{CarbonTarget, Forecast, Timestamp};
 
-use crate::adapter::{Adapter, BadAnswer, NotUnderstood, Plan};
+use crate::adapter::{Answer, BadAnswer, NotUnderstood, Plan, Request};
+use crate::chain::{Chain, Link};
 use crate::fetch::{Fetch, FetchError};
 
 /// Longest that one request may take, whatever is configured.
@@ -26,17 +26,17 @@ pub struct Job {
     /// Patience with one request, redirects and body included; held within 1 ms and [`MAX_TIMEOUT`].
     pub timeout: SignedDuration,
     /// Whom to ask, in order.
-    pub chain: Arc<[Arc<dyn Adapter>]>,
+    pub chain: Chain,
 }
 
 impl Job {
     /// Asks the providers of the chain in order, until one gives a forecast. Blocks as long as `fetch` does:
-    /// at most [`Job::timeout`] for each provider.
+    /// at most [`Job::timeout`] for each provider, and three times that for one that wants a login.
     ///
     /// # Errors
     ///
     /// [`RefreshError`] with what every provider had to say.
-    pub fn run(&self, fetch: &(impl Fetch + ?Sized), now: Timestamp) -> Result<Forecast, RefreshError> {
+    pub fn run(&self, fetch: &(impl Fetch + ?Sized), now: Timestamp) -> Result<Answer, RefreshError> {
         self.run_watched(fetch, now, |_, _| ())
     }
 
@@ -51,17 +51,18 @@ impl Job {
         fetch: &(impl Fetch + ?Sized),
         now: Timestamp,
         mut watch: impl FnMut(&str, Result<&Forecast, &AttemptError>),
-    ) -> Result<Forecast, RefreshError> {
+    ) -> Result<Answer, RefreshError> {
         let mut attempts = Vec::new();
-        for adapter in self.chain.iter() {
-            match self.attempt(adapter.as_ref(), fetch, now) {
-                Ok(forecast) => {
-                    watch(adapter.name(), Ok(&forecast));
-                    return Ok(forecast);
+        for link in self.chain.links() {
+            let name = link.adapter().name();
+            match self.attempt(link, fetch, now) {
+                Ok(answer) => {
+                    watch(name, Ok(&answer.forecast));
+                    return Ok(answer);
                 }
                 Err(problem) => {
-                    watch(adapter.name(), Err(&problem));
-                    attempts.push(Attempt { provider: adapter.name().to_owned(), problem });
+                    watch(name, Err(&problem));
+                    attempts.push(Attempt { provider: name.to_owned(), problem });
                 }
             }
         }
@@ -70,17 +71,50 @@ impl Job {
 
     fn attempt(
         &self,
-        adapter: &dyn Adapter,
+        link: &Link,
         fetch: &(impl Fetch + ?Sized),
         now: Timestamp,
-    ) -> Result<Forecast, AttemptError> {
-        match adapter.plan(&self.target, now)? {
-            Plan::Known(forecast) => Ok(forecast),
+    ) -> Result<Answer, AttemptError> {
+        match link.adapter().plan(&self.target, now)? {
+            Plan::Known(forecast) => Ok(forecast.into()),
             Plan::Ask(request) => {
-                let body = fetch.fetch(&request, self.patience())?;
-                Ok(adapter.parse(&self.target, &body, now)?)
+                let body = self.ask(link, request, fetch, now)?;
+                Ok(link.adapter().parse(&self.target, &body, now)?)
             }
         }
+    }
+
+    /// The answer's body. Where a token is wanted: with the one at hand, and where that is refused, once more
+    /// with a new one.
+    fn ask(
+        &self,
+        link: &Link,
+        request: Request,
+        fetch: &(impl Fetch + ?Sized),
+        now: Timestamp,
+    ) -> Result<Vec<u8>, AttemptError> {
+        let Some(login) = link.adapter().login() else {
+            return Ok(fetch.fetch(&request, self.patience())?);
+        };
+        if let Some(token) = link.token(now) {
+            match fetch.fetch(&login.admitted(request.clone(), &token), self.patience()) {
+                Err(FetchError::Status { status: 401 | 403, .. }) => link.forget(&token),
+                other => return Ok(other?),
+            }
+        }
+        // Another job may have logged in while this one was refused.
+        let token = match link.token(now) {
+            Some(token) => token,
+            None => {
+                let failed =
+                    |problem| AttemptError::Login { provider: link.adapter().name().into(), problem };
+                let body = fetch.fetch(&login.request(), self.patience()).map_err(failed)?;
+                let token = login.token(&body, now)?;
+                link.keep(&token);
+                token
+            }
+        };
+        Ok(fetch.fetch(&login.admitted(request, &token), self.patience())?)
     }
 
     fn patience(&self) -> Duration {
@@ -115,6 +149,14 @@ pub enum AttemptError {
     /// It could not be asked, or did not answer.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// It wants a login, which failed.
+    #[error("logging in to {provider}: {problem}")]
+    Login {
+        /// Its name.
+        provider: String,
+        /// Why there is no token.
+        problem: FetchError,
+    },
     /// It answered something else.
     #[error(transparent)]
     BadAnswer(#[from] BadAnswer),
@@ -132,7 +174,8 @@ impl RefreshError {
     /// The longest wait that a provider of the chain asked for.
     pub fn retry_after(&self) -> Option<SignedDuration> {
         let asked = |attempt: &Attempt| match attempt.problem {
-            AttemptError::Fetch(FetchError::Status { retry_after, .. }) => retry_after,
+            AttemptError::Fetch(FetchError::Status { retry_after, .. })
+            | AttemptError::Login { problem: FetchError::Status { retry_after, .. }, .. } => retry_after,
             _ => None,
         };
         self.attempts.iter().filter_map(asked).max()

@@ -3,9 +3,10 @@
 use models::{CarbonIntensity, CarbonTarget, Forecast, Slot, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::adapter::{Adapter, BadAnswer, NotUnderstood, Plan, Request};
+use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 use crate::half_hour::{self, HALF_HOUR};
 use crate::neso;
+use crate::reading;
 use crate::uk::{Place, trimmed};
 
 const NAME: &str = "legacy-forecast";
@@ -37,37 +38,33 @@ impl Adapter for LegacyForecast {
 
     fn plan(&self, _: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
         let url = format!("{}/forecast", self.base);
-        Ok(Plan::Ask(Request { url, headers: vec![("Accept", "application/json".to_owned())] }))
+        Ok(Plan::Ask(Request::json(url)))
     }
 
-    fn parse(&self, _: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
-        let document = neso::document(NAME, body)?;
+    fn parse(&self, _: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Answer, BadAnswer> {
+        let document = reading::document(NAME, body)?;
         if document.contains_key("data") {
-            return neso::forecast(NAME, &document, &Place::National, now);
+            return neso::answer(NAME, &document, &Place::National, now);
         }
-        two_slots(&document, now)
+        Ok(two_slots(&document, now)?.into())
     }
 }
 
 fn two_slots(document: &Map<String, Value>, now: Timestamp) -> Result<Forecast, BadAnswer> {
-    let broken = |problem| BadAnswer::NotTheFormat { provider: NAME.to_owned(), problem };
     let present = |members: &&[&str; 2]| members.iter().any(|member| document.contains_key(*member));
     let Some(members) = MEMBERS.iter().find(present) else {
-        return Err(broken(
-            "it has neither `current` and `next`, nor `intensity_now` and `intensity_next`, nor `data`"
-                .to_owned(),
-        ));
+        let problem =
+            "it has neither `current` and `next`, nor `intensity_now` and `intensity_next`, nor `data`";
+        return Err(reading::not_the_format(NAME, problem.to_owned()));
     };
     let start = half_hour::start(now);
     let middle = half_hour::later(start, HALF_HOUR);
     let bounds = [(start, middle), (middle, half_hour::later(middle, HALF_HOUR))];
-    let read = members.map(|member| neso::grams(document, member));
+    let read = members.map(|member| reading::grams(document, member));
     let slot = |(&(from, to), grams): (&(Timestamp, Timestamp), &Result<Option<CarbonIntensity>, String>)| {
         grams.as_ref().ok().copied().flatten().map(|grams| Slot::new(from, to, grams))
     };
     let slots = bounds.iter().zip(&read).filter_map(slot).collect();
-    Forecast::new(NAME, None, now, slots).map_err(|_| match read.into_iter().find_map(Result::err) {
-        Some(problem) => broken(format!("/{problem}")),
-        None => BadAnswer::Empty { provider: NAME.to_owned() },
-    })
+    let first_problem = read.into_iter().find_map(Result::err).map(|problem| format!("/{problem}"));
+    reading::forecast(NAME, None, now, slots, first_problem)
 }

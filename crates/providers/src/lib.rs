@@ -19,7 +19,7 @@
 //!
 //! impl Fetch for Recorded {
 //!     fn fetch(&self, request: &Request, _timeout: Duration) -> Result<Vec<u8>, FetchError> {
-//!         assert_eq!(request.url, "https://api.carbonintensity.org.uk/intensity/2018-01-20T12:00Z/fw48h");
+//!         assert_eq!(request.url, "https://api.carbonintensity.org.uk/intensity/2018-01-20T10:00Z/fw48h");
 //!         Ok(br#"{"data": [{"from": "2018-01-20T12:00Z", "to": "2018-01-20T12:30Z",
 //!                           "intensity": {"forecast": 266, "actual": null, "index": "moderate"}}]}"#
 //!             .to_vec())
@@ -35,9 +35,9 @@
 //!
 //! let job = refresher.take_due(now).expect("a new target is due at once");
 //! let outcome = job.run(&Recorded, now); // blocks: a binary gives it to a thread
-//! let forecast = refresher.finish(&national, outcome, now).expect("a good answer");
+//! let news = refresher.finish(&national, outcome, now).expect("a good answer");
 //!
-//! assert_eq!(forecast.at(now).map(|slot| slot.forecast.get()), Some(266.0));
+//! assert_eq!(news.forecast.at(now).map(|slot| slot.forecast.get()), Some(266.0));
 //! assert_eq!(refresher.next_due(), Some("2018-01-20T12:15:00Z".parse()?));
 //! # Ok::<(), jiff::Error>(())
 //! ```
@@ -47,7 +47,12 @@
 //! gap, for the engine to judge.
 
 pub mod adapter;
+pub mod carbon_aware_sdk;
+pub mod chain;
+pub mod configmap;
 pub mod demand;
+pub mod electricity_maps;
+mod emissions;
 pub mod fetch;
 pub mod fixed;
 mod half_hour;
@@ -55,17 +60,31 @@ mod half_hour;
 pub mod http;
 pub mod job;
 pub mod legacy;
+pub mod login;
 mod neso;
 pub mod own;
+mod points;
+pub mod prometheus;
+mod reading;
 pub mod refresh;
+pub mod secret;
 pub mod trace;
 pub mod uk;
+pub mod watttime;
 
-pub use adapter::{Adapter, BadAnswer, NotUnderstood, Plan, Request};
+pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
+pub use carbon_aware_sdk::CarbonAwareSdk;
+pub use chain::Chain;
+pub use configmap::ConfigMap;
 pub use demand::DemandEstimator;
+pub use electricity_maps::ElectricityMaps;
 pub use fetch::{Fetch, FetchError};
 pub use fixed::Fixed;
 pub use job::{Attempt, AttemptError, Job, RefreshError};
 pub use legacy::LegacyForecast;
-pub use refresh::{Refresher, Status, Wanted};
+pub use login::{Login, Token};
+pub use prometheus::Prometheus;
+pub use refresh::{News, Refresher, Status, Wanted};
+pub use secret::Secret;
 pub use uk::UkCarbonIntensity;
+pub use watttime::WattTime;

@@ -1,65 +1,35 @@
 //! Reading the JSON of the UK Carbon Intensity API: slots, and where in the answer they stand.
-//!
-//! What cannot be read is a gap, never zero, and never a reason to lose the rest of the answer.
 
-use jiff::SignedDuration;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use models::json::{excerpt, kind, number};
-use models::{CarbonIntensity, Forecast, Index, Slot, Timestamp, ranges};
+use models::json::kind;
+use models::{Index, Slot, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::adapter::BadAnswer;
+use crate::adapter::{Answer, BadAnswer};
 use crate::half_hour::{self, HALF_HOUR};
+use crate::reading::{self, grams, time};
 use crate::uk::Place;
 
-/// A slot that lasts longer is a mistake, not a forecast.
-const LONGEST_SLOT: SignedDuration = SignedDuration::from_hours(24);
-
-/// The answer as an object, unless it is none or says that something went wrong.
-pub(crate) fn document(provider: &str, body: &[u8]) -> Result<Map<String, Value>, BadAnswer> {
-    let broken = |problem: String| BadAnswer::NotTheFormat { provider: provider.to_owned(), problem };
-    let body = body.trim_ascii();
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
-    if body.is_empty() {
-        return Err(broken("it is empty".to_owned()));
-    }
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        // Four bytes a character at most: enough for the excerpt, without copying megabytes of it.
-        let start = String::from_utf8_lossy(&body[..body.len().min(400)]);
-        broken(format!("{error}; it begins `{}`", excerpt(&start)))
-    })?;
-    let Value::Object(document) = value else {
-        return Err(broken(format!("{} stands at the top: expected an object", kind(&value))));
-    };
-    match document.get("error") {
-        None | Some(Value::Null) => Ok(document),
-        Some(error) => Err(BadAnswer::Refused { provider: provider.to_owned(), message: said(error) }),
-    }
-}
-
-/// The forecast under `data`, for `place`.
-pub(crate) fn forecast(
+/// The answer under `data`, for `place`: every slot with a forecast, and what was measured of those that are
+/// over.
+pub(crate) fn answer(
     provider: &str,
     document: &Map<String, Value>,
     place: &Place,
     now: Timestamp,
-) -> Result<Forecast, BadAnswer> {
-    let broken = |problem| BadAnswer::NotTheFormat { provider: provider.to_owned(), problem };
-    let (list, at) = series(document, place).map_err(broken)?;
-    let mut slots = Vec::with_capacity(list.len());
-    let mut first_problem = None;
-    for (index, value) in list.iter().enumerate() {
-        match slot(value, &format!("{at}/{index}")) {
-            Ok(found) => slots.extend(found),
-            Err(problem) => first_problem = first_problem.or(Some(problem)),
-        }
-    }
-    // Without a single slot the first problem is the answer to "why"; with one, the rest are gaps.
-    Forecast::new(provider, None, now, slots).map_err(|_| match first_problem {
-        Some(problem) => broken(problem),
-        None => BadAnswer::Empty { provider: provider.to_owned() },
-    })
+) -> Result<Answer, BadAnswer> {
+    let (list, at) = series(document, place).map_err(|problem| reading::not_the_format(provider, problem))?;
+    let (told, first_problem) = reading::each(list, &at, slot);
+    let slots = told.iter().filter_map(|told| told.forecast).collect();
+    let actuals = told.iter().filter_map(|told| told.actual).filter(|slot| slot.to <= now).collect();
+    let forecast = reading::forecast(provider, None, now, slots, first_problem)?;
+    Ok(Answer { forecast, actuals })
+}
+
+/// What is said of one stretch of time.
+struct Told {
+    forecast: Option<Slot>,
+    /// What was measured, also while it is going on.
+    actual: Option<Slot>,
 }
 
 /// The list of slots and the JSON pointer to it: national answers have it under `data`, regional ones one
@@ -113,79 +83,34 @@ fn is_of(region: &Map<String, Value>, place: &Place) -> bool {
     }
 }
 
-/// One slot; `None` where it has no intensity.
-fn slot(value: &Value, at: &str) -> Result<Option<Slot>, String> {
-    let Value::Object(slot) = value else {
-        return Err(format!("{at}: {} stands here: expected an object", kind(value)));
-    };
+/// One slot, with neither where it has no intensity.
+fn slot(value: &Value, at: &str) -> Result<Told, String> {
+    let slot = reading::object(value, at)?;
     let from = time(slot.get("from"), &format!("{at}/from"))?;
     let to = match slot.get("to") {
         None | Some(Value::Null) => half_hour::later(from, HALF_HOUR),
         to => time(to, &format!("{at}/to"))?,
     };
-    let length = to.duration_since(from);
-    if length <= SignedDuration::ZERO || length > LONGEST_SLOT {
-        return Err(format!("{at}: it lasts from {from} to {to}: expected more than nothing, at most a day"));
-    }
+    let (from, to) = reading::stretch(from, to, at)?;
     let intensity = match slot.get("intensity") {
-        None | Some(Value::Null) => return Ok(None),
+        None | Some(Value::Null) => return Ok(Told { forecast: None, actual: None }),
         Some(Value::Object(intensity)) => intensity,
         Some(other) => {
             return Err(format!("{at}/intensity: {} stands here: expected an object", kind(other)));
         }
     };
+    let (forecast, measured) = (grams(intensity, "forecast"), grams(intensity, "actual"));
     // A slot that has begun may carry what was measured and no forecast any more.
-    let forecast = match (grams(intensity, "forecast"), grams(intensity, "actual")) {
-        (Ok(Some(grams)), _) | (_, Ok(Some(grams))) => grams,
+    let stands_for_it = match (&forecast, &measured) {
+        (Ok(Some(grams)), _) | (_, Ok(Some(grams))) => Some(*grams),
         (Err(problem), _) | (_, Err(problem)) => return Err(format!("{at}/intensity/{problem}")),
-        (Ok(None), Ok(None)) => return Ok(None),
+        (Ok(None), Ok(None)) => None,
     };
-    let word = intensity.get("index").and_then(Value::as_str);
-    let index = word.and_then(Index::parse).unwrap_or_else(|| Index::of(forecast));
-    Ok(Some(Slot { from, to, forecast, index }))
-}
-
-/// The intensity under `key`: a number or a string that holds one, `None` where it is missing or null.
-pub(crate) fn grams(object: &Map<String, Value>, key: &str) -> Result<Option<CarbonIntensity>, String> {
-    match object.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => number(value, &ranges::INTENSITY)
-            .and_then(|grams| CarbonIntensity::new(grams).map_err(|refused| refused.to_string()))
-            .map(Some)
-            .map_err(|problem| format!("{key}: {problem}")),
-    }
-}
-
-/// A time with or without seconds; without an offset it is UTC, as all of this API is.
-fn time(value: Option<&Value>, at: &str) -> Result<Timestamp, String> {
-    let text = match value {
-        Some(Value::String(text)) => text.trim(),
-        Some(other) => {
-            return Err(format!(
-                "{at}: {} stands here: expected a time such as 2018-01-20T12:00Z",
-                kind(other)
-            ));
-        }
-        None => {
-            return Err(format!("{at}: missing: expected a time such as 2018-01-20T12:00Z"));
-        }
-    };
-    let utc = || text.parse::<DateTime>().and_then(|civil| TimeZone::UTC.to_timestamp(civil));
-    text.parse::<Timestamp>().or_else(|_| utc()).map_err(|_| {
-        format!("{at}: `{}` is not a time: expected one such as 2018-01-20T12:00Z", excerpt(text))
+    let word = intensity.get("index").and_then(Value::as_str).and_then(Index::parse);
+    let indexed = |forecast| Slot { from, to, forecast, index: word.unwrap_or_else(|| Index::of(forecast)) };
+    let estimated = intensity.get("isEstimated").or(slot.get("isEstimated")) == Some(&Value::Bool(true));
+    Ok(Told {
+        forecast: stands_for_it.map(indexed),
+        actual: measured.ok().flatten().filter(|_| !estimated).map(|grams| Slot::new(from, to, grams)),
     })
-}
-
-/// The words of an `error` member: `{"code": .., "message": ..}`, or whatever stands there.
-fn said(error: &Value) -> String {
-    let word = |key| match error.get(key) {
-        Some(Value::String(text)) => Some(excerpt(text)),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
-    };
-    match (word("code"), word("message")) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(words), None) | (None, Some(words)) => words,
-        (None, None) => excerpt(error.as_str().unwrap_or(&error.to_string())),
-    }
 }

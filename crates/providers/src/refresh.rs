@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Forecast, Timestamp};
+use models::{CarbonTarget, Forecast, Slot, Timestamp};
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, Answer};
+use crate::chain::Chain;
 use crate::half_hour::later;
 use crate::job::{Job, RefreshError};
 
@@ -34,7 +35,7 @@ const BACKWARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 /// `now` should not run backwards, but may: what is due moves along, and nothing is lost.
 #[derive(Debug)]
 pub struct Refresher {
-    chain: Arc<[Arc<dyn Adapter>]>,
+    chain: Chain,
     seed: u64,
     entries: BTreeMap<CarbonTarget, Entry>,
     /// Every wanted target that is not in flight, by when it is due.
@@ -51,6 +52,15 @@ pub struct Wanted {
     pub ttl: SignedDuration,
     /// Patience with one request.
     pub timeout: SignedDuration,
+}
+
+/// What a refresh brought.
+#[derive(Debug, Clone, PartialEq)]
+pub struct News {
+    /// The newest forecast.
+    pub forecast: Arc<Forecast>,
+    /// What was measured of slots that are over; most of it may have been told before.
+    pub actuals: Vec<Slot>,
 }
 
 /// How the refreshing of one target stands.
@@ -100,7 +110,7 @@ impl Refresher {
     /// jitter.
     pub fn new(chain: Vec<Arc<dyn Adapter>>, seed: u64) -> Self {
         Self {
-            chain: chain.into(),
+            chain: Chain::new(chain),
             seed,
             entries: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -149,7 +159,7 @@ impl Refresher {
         entry.status.due = None;
         let timeout = entry.wanted.timeout;
         self.in_flight.insert(target.clone());
-        Some(Job { target, timeout, chain: Arc::clone(&self.chain) })
+        Some(Job { target, timeout, chain: self.chain.clone() })
     }
 
     /// When [`Refresher::take_due`] will have something next; `None` while nothing is waiting.
@@ -157,23 +167,23 @@ impl Refresher {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Takes the outcome of a job: the new forecast to be passed on, if there is one.
+    /// Takes the outcome of a job: what is to be passed on, if it brought anything.
     ///
     /// The outcome for a target that was forgotten meanwhile, or that has no job in flight, is dropped.
     pub fn finish(
         &mut self,
         target: &CarbonTarget,
-        outcome: Result<Forecast, RefreshError>,
+        outcome: Result<Answer, RefreshError>,
         now: Timestamp,
-    ) -> Option<Arc<Forecast>> {
+    ) -> Option<News> {
         self.notice(now);
         if !self.in_flight.remove(target) {
             return None;
         }
         let entry = self.entries.get_mut(target)?;
-        let forecast = entry.take(outcome, now);
+        let news = entry.take(outcome, now);
         self.schedule(target);
-        forecast
+        news
     }
 
     /// How a target stands; `None` if it is not wanted.
@@ -229,11 +239,11 @@ impl Entry {
         Self { wanted, since: now, at_least: SignedDuration::ZERO, hopeless: false, fresh: true, status }
     }
 
-    fn take(&mut self, outcome: Result<Forecast, RefreshError>, now: Timestamp) -> Option<Arc<Forecast>> {
+    fn take(&mut self, outcome: Result<Answer, RefreshError>, now: Timestamp) -> Option<News> {
         self.since = now;
         self.fresh = false;
         match outcome {
-            Ok(forecast) => {
+            Ok(Answer { forecast, actuals }) => {
                 let forecast = Arc::new(forecast);
                 self.at_least = SignedDuration::ZERO;
                 self.hopeless = false;
@@ -241,7 +251,7 @@ impl Entry {
                 self.status.failures = 0;
                 self.status.last_error = None;
                 self.status.last_success = Some(now);
-                Some(forecast)
+                Some(News { forecast, actuals })
             }
             Err(error) => {
                 self.at_least =

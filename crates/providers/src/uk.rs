@@ -5,22 +5,25 @@
 
 use core::fmt;
 
+use jiff::SignedDuration;
 use models::json::excerpt;
-use models::{CarbonTarget, Forecast, Timestamp};
+use models::{CarbonTarget, Timestamp};
 
-use crate::adapter::{Adapter, BadAnswer, NotUnderstood, Plan, Request};
-use crate::{half_hour, neso};
+use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
+use crate::{half_hour, neso, reading};
 
 /// The public service.
 pub const UK_BASE_URL: &str = "https://api.carbonintensity.org.uk";
 
 const NAME: &str = "uk-carbon-intensity";
+/// How far back is asked: measured values come about half an hour after their slot, at times later.
+const MEASURED: SignedDuration = SignedDuration::from_hours(2);
 const EXPECTED: &str =
     "`national`, `region:1` to `region:17`, or `postcode:` with the outward part, as in `postcode:OX1`";
 
 /// Forecasts of the UK Carbon Intensity API, published as `uk-carbon-intensity`.
 ///
-/// Targets, in any case: `national`; `region:N` with N in 1..=17 (13 is London); `postcode:OX1`. Of a full
+/// Targets, in any case: `national`, or `zone:GB` as other providers call it; `region:N` with N in 1..=17 (13 is London); `postcode:OX1`. Of a full
 /// postcode (`postcode:OX1 2JD`, `postcode:ox12jd`) the outward part is asked for, since the service
 /// answers nothing to a full one.
 ///
@@ -28,6 +31,9 @@ const EXPECTED: &str =
 /// value outside [0, 10 000] gCO2eq/kWh, the slot is a gap. The provider's index word is kept where it is
 /// one of the five. Regional answers are read with `data` as an object (as served) and as a list (as
 /// documented). The service does not say when it made a forecast, so `issued_at` stays empty.
+///
+/// Nationally it is asked from two hours back: what was measured of slots that are over is handed on as
+/// actual values, unless it is marked as an estimate. Regions have no measured values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UkCarbonIntensity {
     base: String,
@@ -54,21 +60,21 @@ impl Adapter for UkCarbonIntensity {
     fn plan(&self, target: &CarbonTarget, now: Timestamp) -> Result<Plan, NotUnderstood> {
         let place = place(target)?;
         let base = &self.base;
-        let from = half_hour::start(now).strftime("%Y-%m-%dT%H:%MZ");
+        // Only the national list tells what was measured.
+        let back = if place == Place::National { MEASURED } else { SignedDuration::ZERO };
+        let from = half_hour::start(half_hour::later(now, -back)).strftime("%Y-%m-%dT%H:%MZ");
         let url = match place {
             Place::National => format!("{base}/intensity/{from}/fw48h"),
             Place::Region(id) => format!("{base}/regional/intensity/{from}/fw48h/regionid/{id}"),
             Place::Postcode(outward) => format!("{base}/regional/intensity/{from}/fw48h/postcode/{outward}"),
         };
-        Ok(Plan::Ask(Request { url, headers: vec![("Accept", "application/json".to_owned())] }))
+        Ok(Plan::Ask(Request::json(url)))
     }
 
-    fn parse(&self, target: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Forecast, BadAnswer> {
-        let place = place(target).map_err(|refused| BadAnswer::NotTheFormat {
-            provider: NAME.to_owned(),
-            problem: refused.to_string(),
-        })?;
-        neso::forecast(NAME, &neso::document(NAME, body)?, &place, now)
+    fn parse(&self, target: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Answer, BadAnswer> {
+        let place = place(target).map_err(|refused| reading::not_the_format(NAME, refused.to_string()))?;
+        let answer = neso::answer(NAME, &reading::document(NAME, body)?, &place, now)?;
+        Ok(Answer { forecast: answer.forecast.with_zone(place.to_string()), ..answer })
     }
 }
 
@@ -102,7 +108,8 @@ fn place(target: &CarbonTarget) -> Result<Place, NotUnderstood> {
         || NotUnderstood { target: excerpt(target.as_str()), provider: NAME.to_owned(), expected: EXPECTED };
     let text = target.as_str().trim().to_ascii_lowercase();
     let place = match text.split_once(':') {
-        None if text == "national" => Some(Place::National),
+        None if text == "national" || text == "gb" => Some(Place::National),
+        Some(("zone", zone)) if zone.trim() == "gb" => Some(Place::National),
         Some(("region", id)) => id.trim().parse().ok().filter(|id| (1..=17).contains(id)).map(Place::Region),
         Some(("postcode", code)) => outward(code).map(Place::Postcode),
         _ => None,

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
 
-use models::{CarbonIntensity, CarbonTarget, Forecast, Timestamp};
+use models::{CarbonIntensity, CarbonTarget, Forecast, Signal, Timestamp};
 use providers::{Adapter, BadAnswer, Fixed, LegacyForecast, Plan, UkCarbonIntensity};
 
 fn at(instant: &str) -> Timestamp {
@@ -20,7 +20,7 @@ fn uk() -> UkCarbonIntensity {
 fn url(adapter: &dyn Adapter, target: &str) -> Result<String, String> {
     match adapter.plan(&CarbonTarget::from(target), now()) {
         Ok(Plan::Ask(request)) => {
-            assert_eq!(request.headers, [("Accept", "application/json".to_owned())]);
+            assert_eq!(request.headers, [("Accept".into(), "application/json".to_owned())]);
             Ok(request.url)
         }
         Ok(Plan::Known(forecast)) => Err(format!("{forecast:?}")),
@@ -29,8 +29,8 @@ fn url(adapter: &dyn Adapter, target: &str) -> Result<String, String> {
 }
 
 fn parse(adapter: &dyn Adapter, target: &str, body: &str) -> Result<Forecast, String> {
-    let forecast = adapter.parse(&CarbonTarget::from(target), body.as_bytes(), now());
-    forecast.map_err(|error| error.to_string())
+    let answer = adapter.parse(&CarbonTarget::from(target), body.as_bytes(), now());
+    answer.map(|answer| answer.forecast).map_err(|error| error.to_string())
 }
 
 /// `HH:MM-HH:MM=grams/index` for every slot.
@@ -53,12 +53,12 @@ fn national(intensities: &[&str]) -> String {
 }
 
 #[test]
-fn the_uk_api_is_asked_for_48_hours_from_this_half_hour() {
+fn the_uk_api_is_asked_for_48_hours_nationally_from_two_hours_back() {
     let base = "https://api.carbonintensity.org.uk";
     let regional = format!("{base}/regional/intensity/2018-01-20T12:00Z/fw48h");
     for (target, expected) in [
-        ("national", format!("{base}/intensity/2018-01-20T12:00Z/fw48h")),
-        (" National ", format!("{base}/intensity/2018-01-20T12:00Z/fw48h")),
+        ("national", format!("{base}/intensity/2018-01-20T10:00Z/fw48h")),
+        (" National ", format!("{base}/intensity/2018-01-20T10:00Z/fw48h")),
         ("region:1", format!("{regional}/regionid/1")),
         ("region:13", format!("{regional}/regionid/13")),
         ("REGION: 17", format!("{regional}/regionid/17")),
@@ -75,7 +75,7 @@ fn the_uk_api_is_asked_for_48_hours_from_this_half_hour() {
     let elsewhere = UkCarbonIntensity::new("http://127.0.0.1:9/carbon//");
     assert_eq!(
         url(&elsewhere, "national"),
-        Ok("http://127.0.0.1:9/carbon/intensity/2018-01-20T12:00Z/fw48h".into())
+        Ok("http://127.0.0.1:9/carbon/intensity/2018-01-20T10:00Z/fw48h".into())
     );
 }
 
@@ -177,6 +177,27 @@ fn what_was_measured_stands_in_where_the_forecast_is_gone() {
         let forecast = parse(&uk(), "national", &national(&[measured])).unwrap();
         assert_eq!(shape(&forecast), ["12:00-12:30=206/high"], "{measured}");
     }
+}
+
+#[test]
+fn what_was_measured_of_slots_that_are_over_is_told_apart() {
+    let body = r#"{"data":[
+        {"from":"2018-01-20T10:00Z","to":"2018-01-20T10:30Z","intensity":{"forecast":266,"actual":263}},
+        {"from":"2018-01-20T10:30Z","to":"2018-01-20T11:00Z","intensity":{"forecast":250,"actual":240,"isEstimated":true}},
+        {"from":"2018-01-20T11:00Z","to":"2018-01-20T11:30Z","intensity":{"actual":"230","index":"high"}},
+        {"from":"2018-01-20T11:30Z","to":"2018-01-20T12:00Z","intensity":{"forecast":220,"actual":null}},
+        {"from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z","intensity":{"forecast":211,"actual":206}},
+        {"from":"2018-01-20T12:30Z","to":"2018-01-20T13:00Z","intensity":{"forecast":200,"actual":-4}}]}"#;
+    let answer = uk().parse(&CarbonTarget::from("national"), body.as_bytes(), now()).unwrap();
+    let slot = |from: &str, to: &str, grams| {
+        let at = |clock: &str| at(&format!("2018-01-20T{clock}:00Z"));
+        models::Slot::new(at(from), at(to), CarbonIntensity::new(grams).unwrap())
+    };
+    // An estimate is not measured, 11:30 is not known yet, and 12:00 is not over at 12:10.
+    assert_eq!(answer.actuals, [slot("10:00", "10:30", 263.0), slot("11:00", "11:30", 230.0)]);
+    let ahead: Vec<_> = answer.forecast.from_instant(now()).iter().map(|slot| slot.forecast.get()).collect();
+    assert_eq!(ahead, [211.0, 200.0]);
+    assert_eq!(answer.forecast.zone.as_deref(), Some("national"));
 }
 
 #[test]
@@ -419,7 +440,10 @@ fn a_fixed_intensity_is_known_for_48_hours() {
     assert_eq!(forecast.slots()[95].to, at("2018-01-22T12:00:00Z"));
     assert!(forecast.slots().windows(2).all(|pair| pair[0].to == pair[1].from));
     assert!(forecast.slots().iter().all(|slot| slot.forecast.get() == 250.0));
-    assert_eq!(fixed.parse(&target, b"whatever", now()), Ok(forecast));
+    assert_eq!(fixed.parse(&target, b"whatever", now()), Ok(forecast.into()));
+    let marginal = fixed.with_signal(Signal::Marginal);
+    assert_eq!((fixed.signal(), marginal.signal()), (Signal::Average, Signal::Marginal));
+    assert_eq!(marginal.parse(&target, b"", now()).unwrap().forecast.signal, Signal::Marginal);
     for edge in [Timestamp::MIN, Timestamp::MAX] {
         assert!(fixed.plan(&target, edge).is_ok(), "{edge}");
     }
@@ -442,8 +466,13 @@ fn recorded_answers_of_the_uk_api_are_read() {
             println!("skipped: no {file} there");
             continue;
         };
-        let forecast = parse(&uk(), target, &body).unwrap();
-        println!("{file}: {} slots", forecast.slots().len());
+        let end = at("2023-12-31T00:00:00Z");
+        let answer = uk().parse(&CarbonTarget::from(target), body.as_bytes(), end).unwrap();
+        let measured = answer.actuals.len();
+        let forecast = answer.forecast;
+        println!("{file}: {} slots, {measured} of them measured", forecast.slots().len());
+        assert_eq!(measured > 0, target == "national", "{file}");
+        assert_eq!(forecast.step(), Some(jiff::SignedDuration::from_mins(30)), "{file}");
         assert_eq!((forecast.slots().len(), shape(&forecast)[0].as_str()), (slots, first), "{file}");
         assert!(forecast.slots().iter().all(|slot| slot.forecast.get() > 0.0), "{file}");
     }

@@ -49,8 +49,10 @@ fn read(body: &[u8]) -> Vec<f64> {
     let mut found = Vec::new();
     for (adapter, target) in adapters() {
         match adapter.parse(&CarbonTarget::from(target), body, now()) {
-            Ok(forecast) => {
-                let slots = forecast.slots();
+            Ok(answer) => {
+                assert!(answer.actuals.iter().all(|slot| slot.from < slot.to && slot.to <= now()));
+                found.extend(answer.actuals.iter().map(|slot| slot.forecast.get()));
+                let slots = answer.forecast.slots();
                 assert!(!slots.is_empty());
                 assert!(slots.iter().all(|slot| slot.from < slot.to));
                 assert!(slots.windows(2).all(|pair| pair[0].to <= pair[1].from));

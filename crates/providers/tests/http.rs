@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use jiff::SignedDuration;
 use models::{CarbonTarget, Forecast, Timestamp};
 use providers::http::{Client, MAX_BODY, USER_AGENT, check_url};
-use providers::{Fetch, FetchError, Job, LegacyForecast, RefreshError, Request, UkCarbonIntensity};
+use providers::{Chain, Fetch, FetchError, Job, LegacyForecast, RefreshError, Request, UkCarbonIntensity};
 
 /// Long enough for loopback, whatever else the machine is doing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,12 +90,12 @@ impl Stub {
         let job = Job {
             target: CarbonTarget::from(target),
             timeout: SignedDuration::from_secs(30),
-            chain: Arc::new([
-                Arc::new(UkCarbonIntensity::new(self.base())) as _,
-                Arc::new(LegacyForecast::new(self.base())) as _,
+            chain: Chain::new(vec![
+                Arc::new(UkCarbonIntensity::new(self.base())),
+                Arc::new(LegacyForecast::new(self.base())),
             ]),
         };
-        job.run(&Client::new(), now())
+        Ok(job.run(&Client::new(), now())?.forecast)
     }
 }
 
@@ -151,7 +151,7 @@ fn ok(body: &[u8]) -> Vec<u8> {
 }
 
 fn get(url: String) -> Request {
-    Request { url, headers: vec![("Accept", "application/json".to_owned())] }
+    Request { url, headers: vec![("Accept".into(), "application/json".to_owned())] }
 }
 
 fn now() -> Timestamp {
@@ -171,7 +171,7 @@ fn a_national_forecast_comes_over_the_wire() {
     let stub = Stub::body(format!(r#"{{"data":{SLOTS}}}"#));
     let forecast = stub.refresh("national").unwrap();
     assert_eq!((&*forecast.source, grams(&forecast)), ("uk-carbon-intensity", vec![266.0, 146.0]));
-    assert_eq!(stub.paths(), ["/intensity/2018-01-20T12:00Z/fw48h"]);
+    assert_eq!(stub.paths(), ["/intensity/2018-01-20T10:00Z/fw48h"]);
     let head = stub.heads.lock().unwrap()[0].to_lowercase();
     assert!(head.contains(&format!("\r\nuser-agent: {USER_AGENT}\r\n")), "{head}");
     assert_eq!(head.matches("\r\naccept: ").count(), 1, "{head}");
@@ -367,7 +367,10 @@ fn a_key_is_neither_passed_on_nor_told() {
     });
     let keyed = |user: &str, path: &str| Request {
         url: format!("http://{user}{}{path}?zone=DE&token=s3cret", stub.address),
-        headers: vec![("Accept", "application/json".into()), ("auth-token", "k3y-of-mine".into())],
+        headers: vec![
+            ("Accept".into(), "application/json".into()),
+            ("auth-token".into(), "k3y-of-mine".into()),
+        ],
     };
     let fetch = |request: &Request| Client::new().fetch(request, PATIENCE).unwrap_err();
     let moved = fetch(&keyed("", "/moved"));
@@ -422,7 +425,7 @@ fn what_is_no_url_is_not_asked() {
         assert_eq!(check_url(url), Ok(()), "{url}");
     }
     let request =
-        Request { url: "http://127.0.0.1:1/".into(), headers: vec![("Accept", "a\r\nb: c".into())] };
+        Request { url: "http://127.0.0.1:1/".into(), headers: vec![("Accept".into(), "a\r\nb: c".into())] };
     let error = Client::new().fetch(&request, PATIENCE).unwrap_err();
     assert!(matches!(error, FetchError::BadRequest { .. }), "{error:?}");
 }

@@ -11,8 +11,8 @@ use models::{CarbonIntensity, CarbonTarget, Forecast, Slot, Timestamp};
 use proptest::prelude::*;
 use providers::refresh::MAX_BACKOFF;
 use providers::{
-    Attempt, AttemptError, Fetch, FetchError, Fixed, Job, LegacyForecast, RefreshError, Refresher, Request,
-    UkCarbonIntensity, Wanted,
+    Answer, Attempt, AttemptError, Chain, Fetch, FetchError, Fixed, Job, LegacyForecast, RefreshError,
+    Refresher, Request, UkCarbonIntensity, Wanted,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -36,9 +36,9 @@ fn refresher(seed: u64) -> Refresher {
     Refresher::new(vec![Arc::new(UkCarbonIntensity::default())], seed)
 }
 
-fn forecast(grams: f64, now: Timestamp) -> Forecast {
+fn forecast(grams: f64, now: Timestamp) -> Answer {
     let slot = Slot::new(now, now.checked_add(seconds(1_800)).unwrap(), CarbonIntensity::new(grams).unwrap());
-    Forecast::new("test", None, now, vec![slot]).unwrap()
+    Forecast::new("test", None, now, vec![slot]).unwrap().into()
 }
 
 fn failure(name: &str, problem: AttemptError) -> RefreshError {
@@ -174,7 +174,7 @@ fn the_last_good_forecast_is_kept_over_failures_and_ages() {
     let good = refresher.finish(&national, Ok(forecast(250.0, at(1))), at(1)).unwrap();
     fail_once(&mut refresher, unreachable("national"), at(61));
     let status = refresher.status(&national).unwrap();
-    assert_eq!(status.latest, Some(good));
+    assert_eq!(status.latest, Some(good.forecast));
     assert_eq!((status.failures, status.last_success), (1, Some(at(1))));
     assert_eq!(status.age(at(100)), Some(seconds(99)));
     assert_eq!(status.age(at(0)), Some(SignedDuration::ZERO));
@@ -334,7 +334,7 @@ fn the_chain_is_asked_in_order_until_one_answers() {
     let job = |timeout| Job {
         target: target("national"),
         timeout,
-        chain: Arc::new([
+        chain: Chain::new(vec![
             Arc::new(UkCarbonIntensity::new("http://a")) as _,
             Arc::new(LegacyForecast::new("http://a")) as _,
             Arc::new(Fixed::new(CarbonIntensity::new(7.0).unwrap())) as _,
@@ -359,8 +359,8 @@ fn the_chain_is_asked_in_order_until_one_answers() {
         let watch = |name: &str, outcome: Result<&Forecast, &AttemptError>| {
             seen.push(format!("{name} {}", if outcome.is_ok() { "ok" } else { "failed" }));
         };
-        let forecast = job(timeout).run_watched(&network, at(0), watch).unwrap();
-        assert_eq!(&*forecast.source, source);
+        let answer = job(timeout).run_watched(&network, at(0), watch).unwrap();
+        assert_eq!(&*answer.forecast.source, source);
         assert_eq!(seen, tried);
     }
 }
@@ -370,7 +370,7 @@ fn a_chain_that_fails_says_what_each_had_to_say() {
     let job = Job {
         target: target("national"),
         timeout: seconds(2),
-        chain: Arc::new([
+        chain: Chain::new(vec![
             Arc::new(UkCarbonIntensity::new("http://a")) as _,
             Arc::new(LegacyForecast::new("http://a")) as _,
         ]),
@@ -378,12 +378,12 @@ fn a_chain_that_fails_says_what_each_had_to_say() {
     let refused = job.run(&Canned(&[("/forecast", "{}")]), at(0)).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "no forecast for `national`: http://a/intensity/2027-01-15T08:00Z/fw48h answered 404: `no such page`; \
+        "no forecast for `national`: http://a/intensity/2027-01-15T06:00Z/fw48h answered 404: `no such page`; \
          the body is not the JSON of legacy-forecast: it has neither `current` and `next`, nor `intensity_now` \
          and `intensity_next`, nor `data`"
     );
     assert!(!refused.is_not_understood());
-    let nobody = Job { chain: Arc::new([]), ..job };
+    let nobody = Job { chain: Chain::new(vec![]), ..job };
     let refused = nobody.run(&Offline, at(0)).unwrap_err();
     assert_eq!(refused.to_string(), "no forecast for `national`: no provider is configured");
 }
@@ -459,8 +459,8 @@ proptest! {
                     let passed_on = refresher.finish(&name, given, now);
                     prop_assert_eq!(passed_on.is_some(), good && set.contains_key(&name));
                     if let Some(status) = refresher.status(&name) {
-                        let kept = if good { &passed_on } else { &before };
-                        prop_assert_eq!(&status.latest, kept);
+                        let kept = if good { passed_on.map(|news| news.forecast) } else { before };
+                        prop_assert_eq!(&status.latest, &kept);
                         prop_assert_eq!(status.failures == 0, good);
                     }
                 }

@@ -1,18 +1,20 @@
 //! Keeping forecasts fresh: a few threads that ask upstream, so that nothing else ever waits for it.
 
+mod reader;
 mod source;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::{TargetCheck, WantedForecast};
+use engine::{Engine, MixedSignals, TargetCheck, WantedForecast};
 use models::{CarbonTarget, Forecast};
-use providers::http::Client;
-use providers::{Adapter, Attempt, AttemptError, Job, Plan, RefreshError, Refresher, Wanted};
+use providers::{Adapter, Attempt, AttemptError, Job, News, Plan, RefreshError, Refresher, Wanted};
 
 use crate::state::{State, now, until};
-pub(crate) use source::CarbonSource;
+pub(crate) use reader::FILE;
+use reader::Reader;
+pub(crate) use source::{CarbonChain, CarbonSource, Member};
 
 /// Requests under way at once. A dead upstream holds a thread for `carbonTimeout`; others go on.
 const THREADS: usize = 4;
@@ -51,10 +53,10 @@ impl Refresh {
         for index in 0..THREADS {
             let (refresh, state) = (Arc::clone(self), Arc::clone(state));
             std::thread::Builder::new().name(format!("forecasts-{index}")).spawn(move || {
-                let client = Client::new();
+                let reader = Reader::new();
                 loop {
                     let job = refresh.next_job();
-                    refresh.run(&job, &client, &state);
+                    refresh.run(&job, &reader, &state);
                 }
             })?;
         }
@@ -75,9 +77,9 @@ impl Refresh {
         }
     }
 
-    fn run(&self, job: &Job, client: &Client, state: &State) {
+    fn run(&self, job: &Job, reader: &Reader, state: &State) {
         let started = Instant::now();
-        let asked = AssertUnwindSafe(|| job.run_watched(client, now(), count));
+        let asked = AssertUnwindSafe(|| job.run_watched(reader, now(), count));
         // Nothing here is known to panic; but a job that is never finished would never be due again.
         let outcome = catch_unwind(asked).unwrap_or_else(|_| Err(lost(job)));
         metrics::histogram!("carbon_provider_request_duration_seconds")
@@ -101,9 +103,11 @@ impl Refresh {
                 tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, "fresh forecast");
             }
         }
-        if let Some(forecast) = news {
-            state.engine().observe_forecast(&job.target, forecast, now());
-            state.wake.notify_one();
+        if let Some(news) = news {
+            match pass_on(&mut state.engine(), &job.target, news) {
+                Ok(()) => state.wake.notify_one(),
+                Err(problem) => tracing::warn!(target: "engine_server::forecasts", "{problem}"),
+            }
         }
     }
 
@@ -111,6 +115,15 @@ impl Refresh {
     fn lock(&self) -> MutexGuard<'_, Refresher> {
         self.refresher.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the engine what a refresh brought; of measured values, none that belong to a refused forecast.
+fn pass_on(engine: &mut Engine, target: &CarbonTarget, news: News) -> Result<(), MixedSignals> {
+    engine.observe_forecast(target, news.forecast, now())?;
+    for slot in &news.actuals {
+        engine.observe_actual(target, slot);
+    }
+    Ok(())
 }
 
 /// Counts one attempt.
@@ -133,6 +146,7 @@ fn outcome_of(error: &AttemptError) -> &'static str {
     match error {
         AttemptError::NotUnderstood(_) => "not_understood",
         AttemptError::Fetch(_) => "unreachable",
+        AttemptError::Login { .. } => "login",
         AttemptError::BadAnswer(_) => "bad_answer",
         AttemptError::Lost(_) => "lost",
     }

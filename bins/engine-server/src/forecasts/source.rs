@@ -5,16 +5,25 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use models::{CarbonIntensity, CarbonTarget, Timestamp, json, ranges};
+use models::{CarbonIntensity, CarbonTarget, Signal, Timestamp, json, ranges};
 use providers::trace::{CarbonTrace, Factors, TraceAdapter};
-use providers::uk::UK_BASE_URL;
-use providers::{Adapter, Fixed, LegacyForecast, NotUnderstood, UkCarbonIntensity};
+use providers::{Adapter, Fixed, NotUnderstood};
 
-/// `--carbon-provider`.
+/// One name of `--carbon-provider`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CarbonSource {
     /// The UK Carbon Intensity API.
     Uk,
+    /// Electricity Maps.
+    ElectricityMaps,
+    /// WattTime.
+    WattTime,
+    /// A Carbon Aware SDK WebApi.
+    CarbonAwareSdk,
+    /// The ConfigMap of the carbon-intensity exporter.
+    ConfigMap,
+    /// A PromQL expression.
+    Prometheus,
     /// One value, always.
     Static(CarbonIntensity),
     /// A recorded trace, repeated so that it covers now.
@@ -25,56 +34,111 @@ impl FromStr for CarbonSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "expected uk-carbon-intensity, static:GRAMS (gCO2eq/kWh) or trace:FILE";
-        match text.split_once(':') {
-            None if text == "uk-carbon-intensity" => Ok(Self::Uk),
-            Some(("static", grams)) => {
+        match (text, text.split_once(':')) {
+            ("uk-carbon-intensity", _) => Ok(Self::Uk),
+            ("electricity-maps", _) => Ok(Self::ElectricityMaps),
+            ("watttime", _) => Ok(Self::WattTime),
+            ("carbon-aware-sdk", _) => Ok(Self::CarbonAwareSdk),
+            ("configmap", _) => Ok(Self::ConfigMap),
+            ("prometheus", _) => Ok(Self::Prometheus),
+            (_, Some(("static", grams))) => {
                 let grams = json::number_text(grams, &ranges::INTENSITY)?;
                 CarbonIntensity::new(grams).map(Self::Static).map_err(|refused| refused.to_string())
             }
-            Some(("trace", file)) if !file.is_empty() => Ok(Self::Trace(file.into())),
-            _ => Err(format!("`{}` is not a carbon provider: {expected}", json::excerpt(text))),
+            (_, Some(("trace", file))) if !file.is_empty() => Ok(Self::Trace(file.into())),
+            _ => Err(format!(
+                "`{}` is not a carbon provider: expected uk-carbon-intensity, electricity-maps, watttime, \
+                 carbon-aware-sdk, configmap, prometheus, static:GRAMS (gCO2eq/kWh) or trace:FILE, or several of \
+                 them with commas between",
+                json::excerpt(text)
+            )),
         }
     }
 }
 
-impl CarbonSource {
-    /// Whether `target` exists there: the default one has to, since nothing could stand in for it.
+/// The providers to ask, in order, each with its settings.
+#[derive(Debug)]
+pub(crate) struct CarbonChain(Vec<Member>);
+
+/// One provider, or what comes of one name.
+#[derive(Debug)]
+pub(crate) enum Member {
+    /// It can be asked.
+    Ready(Arc<dyn Adapter>),
+    /// One value, of the signal of the others.
+    Static(CarbonIntensity),
+    /// A file to be read at the start.
+    Trace(PathBuf),
+}
+
+impl CarbonChain {
+    /// A chain of these members.
+    ///
+    /// # Errors
+    ///
+    /// Two members whose signals differ.
+    pub(crate) fn new(members: Vec<Member>) -> Result<Self, String> {
+        let mut signals = members.iter().filter_map(Member::signal);
+        let first = signals.next();
+        if let Some((name, signal)) = first
+            && let Some((other, differs)) = signals.find(|(_, other)| *other != signal)
+        {
+            return Err(format!(
+                "{name} tells {signal} carbon intensity and {other} {differs}: expected providers of one signal, \
+                 since a series never mixes the two"
+            ));
+        }
+        Ok(Self(members))
+    }
+
+    /// Whether `target` exists at the first provider: the default one has to, since nothing could stand in
+    /// for it.
     ///
     /// # Errors
     ///
     /// [`NotUnderstood`], which says what would be right; the only way to fail.
     pub(crate) fn check(&self, target: &CarbonTarget) -> Result<(), NotUnderstood> {
-        match self {
-            Self::Uk => UkCarbonIntensity::default().plan(target, Timestamp::UNIX_EPOCH).map(drop),
-            Self::Static(_) | Self::Trace(_) => Ok(()),
+        match self.0.first() {
+            Some(Member::Ready(adapter)) => adapter.plan(target, Timestamp::UNIX_EPOCH).map(drop),
+            Some(Member::Static(_) | Member::Trace(_)) | None => Ok(()),
         }
     }
 
-    /// The providers to ask, in order. With a URL of the operator's own, what answers there may be the
-    /// origin's legacy service too: the UK paths are tried first, then `{url}/forecast`.
+    /// The providers to ask, in order.
     ///
     /// # Errors
     ///
     /// A trace that cannot be read, or that is shorter than a day.
-    pub(crate) fn chain(&self, api_url: Option<&str>) -> anyhow::Result<Vec<Arc<dyn Adapter>>> {
-        Ok(match self {
-            Self::Uk => match api_url {
-                None => vec![Arc::new(UkCarbonIntensity::new(UK_BASE_URL))],
-                Some(url) => vec![Arc::new(UkCarbonIntensity::new(url)), Arc::new(LegacyForecast::new(url))],
-            },
-            Self::Static(intensity) => vec![Arc::new(Fixed::new(*intensity))],
-            Self::Trace(path) => {
-                let shown = path.display().to_string();
-                let bytes = std::fs::read(path).with_context(|| format!("cannot read the trace {shown}"))?;
-                let trace = CarbonTrace::read(&shown, &bytes, Factors::default())?;
-                for note in trace.notes().lines() {
-                    tracing::warn!(target: "engine_server::forecasts", "{note}");
-                }
-                let looped =
-                    TraceAdapter::looped(&trace).with_context(|| format!("cannot replay {shown}"))?;
-                vec![Arc::new(looped)]
-            }
-        })
+    pub(crate) fn adapters(&self) -> anyhow::Result<Vec<Arc<dyn Adapter>>> {
+        let signal = self.0.iter().find_map(Member::signal).map_or(Signal::Average, |(_, signal)| signal);
+        let adapter = |member: &Member| -> anyhow::Result<Arc<dyn Adapter>> {
+            Ok(match member {
+                Member::Ready(adapter) => Arc::clone(adapter),
+                Member::Static(intensity) => Arc::new(Fixed::new(*intensity).with_signal(signal)),
+                Member::Trace(path) => Arc::new(trace(path)?),
+            })
+        };
+        self.0.iter().map(adapter).collect()
     }
+}
+
+impl Member {
+    /// Its name and what it tells; a constant goes with anything.
+    fn signal(&self) -> Option<(&str, Signal)> {
+        match self {
+            Self::Ready(adapter) => Some((adapter.name(), adapter.signal())),
+            Self::Static(_) => None,
+            Self::Trace(_) => Some(("trace", Signal::Average)),
+        }
+    }
+}
+
+fn trace(path: &PathBuf) -> anyhow::Result<TraceAdapter> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the trace {shown}"))?;
+    let trace = CarbonTrace::read(&shown, &bytes, Factors::default())?;
+    for note in trace.notes().lines() {
+        tracing::warn!(target: "engine_server::forecasts", "{note}");
+    }
+    TraceAdapter::looped(&trace).with_context(|| format!("cannot replay {shown}"))
 }

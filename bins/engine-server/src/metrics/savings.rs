@@ -160,7 +160,7 @@ mod tests {
         };
         let slots = vec![slot(0, 100.0), slot(1, 200.0), slot(2, 100.0)];
         let forecast = Forecast::new("test", None, start, slots).unwrap();
-        engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast), start);
+        engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast), start).unwrap();
         for minute in 1..=126 {
             let now = start + SignedDuration::from_mins(minute);
             let feedback = Feedback {

@@ -57,6 +57,7 @@ fn help_names_every_variable_with_its_flag_and_default() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is as long as the help")]
 fn help_reads_so() {
     insta::assert_snapshot!(shown("--help"), @r#"
     Carbon-aware decision engine: what share of traffic each flavour of a service gets, so that
@@ -90,13 +91,60 @@ fn help_reads_so() {
               Say whether this configuration could be started, and exit
 
     Carbon forecasts:
-          --carbon-provider <PROVIDER>  uk-carbon-intensity, static:GRAMS (gCO2eq/kWh), or trace:FILE
-                                        (repeated to cover now) [env: CARBON_PROVIDER=] [default:
-                                        uk-carbon-intensity]
-          --carbon-api-url <URL>        Where the carbon API is: its UK paths are asked first, then
-                                        URL/forecast [default: the UK's own] [env: CARBON_API_URL=]
-          --carbon-api-target <TARGET>  national, region:1..17 or postcode:OUTWARD [default: national]
-                                        [env: CARBON_API_TARGET=]
+          --carbon-provider <PROVIDERS>
+              Whom to ask, in order, with commas between: uk-carbon-intensity, electricity-maps,
+              watttime, carbon-aware-sdk, configmap, prometheus, static:GRAMS (gCO2eq/kWh), or
+              trace:FILE (repeated to cover now) [env: CARBON_PROVIDER=] [default: uk-carbon-intensity]
+          --carbon-api-url <URL>
+              Where the UK's carbon API is: its paths are asked first, then URL/forecast [default: the
+              UK's own] [env: CARBON_API_URL=]
+          --carbon-api-target <TARGET>
+              What the first provider knows: national, region:1..17 or postcode:OUTWARD in the UK,
+              zone:DE, region:CAISO_NORTH, location:northeurope [default: national] [env:
+              CARBON_API_TARGET=]
+          --electricity-maps-token <SECRET>
+              Key of Electricity Maps; the variable or a file keeps it out of the list of processes
+              [env: ELECTRICITY_MAPS_TOKEN]
+          --electricity-maps-token-file <FILE>
+              A file with that key [env: ELECTRICITY_MAPS_TOKEN_FILE=]
+          --electricity-maps-url <URL>
+              Where Electricity Maps is, version included [env: ELECTRICITY_MAPS_URL=] [default:
+              https://api.electricitymaps.com/v3]
+          --electricity-maps-header <NAME>
+              Header field that takes the key [env: ELECTRICITY_MAPS_HEADER=] [default: auth-token]
+          --electricity-maps-emission-factor-type <TYPE>
+              Which emissions count: lifecycle or direct [env: ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE=]
+              [default: lifecycle]
+          --watttime-username <NAME>
+              User name at WattTime [env: WATTTIME_USERNAME]
+          --watttime-password <SECRET>
+              Password at WattTime; the variable or a file keeps it out of the list of processes [env:
+              WATTTIME_PASSWORD]
+          --watttime-password-file <FILE>
+              A file with that password [env: WATTTIME_PASSWORD_FILE=]
+          --watttime-url <URL>
+              Where WattTime is [env: WATTTIME_URL=] [default: https://api.watttime.org]
+          --carbon-aware-sdk-url <URL>
+              Where the Carbon Aware SDK's WebApi is [env: CARBON_AWARE_SDK_URL=]
+          --carbon-aware-sdk-signal <SIGNAL>
+              What it tells, by the source behind it: average or marginal [env:
+              CARBON_AWARE_SDK_SIGNAL=] [default: average]
+          --carbon-configmap-url <URL>
+              Where the exporter's ConfigMap is answered as JSON [env: CARBON_CONFIGMAP_URL=]
+          --carbon-configmap-file <FILE>
+              The file of that ConfigMap where it is mounted [env: CARBON_CONFIGMAP_FILE=]
+          --carbon-configmap-signal <SIGNAL>
+              What it tells, by the source behind it: average or marginal [env:
+              CARBON_CONFIGMAP_SIGNAL=] [default: average]
+          --carbon-prometheus-query <PROMQL>
+              An expression in gCO2eq/kWh that gives one series [env: CARBON_PROMETHEUS_QUERY=]
+          --prometheus-url <URL>
+              The server that expression is asked at [env: PROMETHEUS_URL=]
+          --carbon-prometheus-slot <SECONDS>
+              How long such a value holds, in seconds in [1, 86400] [env: CARBON_PROMETHEUS_SLOT=]
+              [default: 1800]
+          --carbon-prometheus-signal <SIGNAL>
+              What it tells: average or marginal [env: CARBON_PROMETHEUS_SIGNAL=] [default: average]
 
     Schedule defaults:
           --default-schedule-namespace <NAMESPACE>
@@ -148,8 +196,6 @@ fn help_reads_so() {
               >= 0 [default: 350] [env: THROTTLE_INTENSITY_CEILING=]
 
     Accepted, not active yet:
-          --prometheus-url <URL>
-              Where served requests could be polled [env: PROMETHEUS_URL=]
           --metrics-poll-interval-sec <SECONDS>
               How often they would be [default: 15] [env: METRICS_POLL_INTERVAL_SEC=]
 

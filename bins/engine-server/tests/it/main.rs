@@ -24,6 +24,7 @@ mod logs;
 mod manual;
 mod metrics;
 mod names;
+mod providers;
 mod reading;
 mod replay;
 mod savings;

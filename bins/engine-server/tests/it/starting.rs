@@ -61,7 +61,7 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
     engine-server: CARBON_API_TARGET=region:99: carbonTarget `region:99` is not one of uk-carbon-intensity: expected `national`, `region:1` to `region:17`, or `postcode:` with the outward part, as in `postcode:OX1`
     engine-server: CARBON_API_URL=carbon.example: expected an absolute http or https URL, as in https://carbon.example/api
     engine-server: CARBON_PROVIDER=static:-1: -1 is not a carbon intensity: expected a number of gCO2eq/kWh in [0, 10000]
-    engine-server: CARBON_PROVIDER=nothing: `nothing` is not a carbon provider: expected uk-carbon-intensity, static:GRAMS (gCO2eq/kWh) or trace:FILE
+    engine-server: CARBON_PROVIDER=nothing: `nothing` is not a carbon provider: expected uk-carbon-intensity, electricity-maps, watttime, carbon-aware-sdk, configmap, prometheus, static:GRAMS (gCO2eq/kWh) or trace:FILE, or several of them with commas between
     engine-server: DEFAULT_SCHEDULE_NAMESPACE=Shop: /namespace: `Shop` is not a namespace: expected a DNS label (1 to 63 of a-z, 0-9 and -, no - at an end)
     engine-server: DEFAULT_SCHEDULE_NAME=a b: /name: `a b` is not a name: expected a DNS subdomain (at most 253 of a-z, 0-9, - and ., each part beginning and ending with a letter or digit)
     engine-server: METRICS_PORT=70000: expected a port from 0 to 65535

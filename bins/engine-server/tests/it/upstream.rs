@@ -32,8 +32,8 @@ pub(crate) struct Upstream {
 
 struct Shared {
     script: Mutex<Script>,
-    /// Every path asked for, in order.
-    asked: Mutex<Vec<String>>,
+    /// Every path asked for, in order, and the header fields with it.
+    asked: Mutex<Vec<(String, String)>>,
     stopping: AtomicBool,
     stopped: (Mutex<bool>, Condvar),
 }
@@ -77,7 +77,13 @@ impl Upstream {
 
     /// Every path asked for so far.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.shared.asked.lock().unwrap().clone()
+        self.shared.asked.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    /// The header fields that came with the first request that had `part` in its path, one a line.
+    pub(crate) fn fields(&self, part: &str) -> Option<String> {
+        let asked = self.shared.asked.lock().unwrap();
+        asked.iter().find(|(path, _)| path.contains(part)).map(|(_, fields)| fields.clone())
     }
 
     /// How many requests so far had `part` in their path.
@@ -102,8 +108,8 @@ impl Drop for Upstream {
 impl Shared {
     /// One request, one answer; a client that goes away early is no matter.
     fn answer(&self, mut stream: TcpStream) {
-        let Some(path) = path(&stream) else { return };
-        self.asked.lock().unwrap().push(path.clone());
+        let Some((path, fields)) = head(&stream) else { return };
+        self.asked.lock().unwrap().push((path.clone(), fields));
         let script = Arc::clone(&self.script.lock().unwrap());
         let (status, body) = match script(&path) {
             Reply::Json(body) => (200, body.to_string()),
@@ -120,13 +126,13 @@ impl Shared {
     }
 }
 
-/// The path of a GET, its header read to the end.
-fn path(stream: &TcpStream) -> Option<String> {
+/// The path of a GET, and its header fields.
+fn head(stream: &TcpStream) -> Option<(String, String)> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next()?.ok()?;
-    while lines.next()?.is_ok_and(|line| !line.is_empty()) {}
-    first.strip_prefix("GET ")?.strip_suffix(" HTTP/1.1").map(str::to_owned)
+    let fields: Vec<_> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    Some((first.strip_prefix("GET ")?.strip_suffix(" HTTP/1.1")?.to_owned(), fields.join("\n")))
 }
 
 /// Slots in the UK API's national form, each with its first instant, the instant after it, and gCO2eq/kWh.

@@ -58,7 +58,10 @@ fn apply(world: &mut World, event: &Event) {
     match event {
         Event::Put(body) => drop(world.put(body.clone())),
         Event::Forecast(grams) => {
-            world.engine.observe_forecast(&CarbonTarget::from("national"), forecast(grams), world.now);
+            world
+                .engine
+                .observe_forecast(&CarbonTarget::from("national"), forecast(grams), world.now)
+                .unwrap();
         }
         Event::Feedback { counts: [best, middle, worst], window, late } => {
             let counts = [("precision-100", best), ("precision-85", middle), ("precision-70", worst)];

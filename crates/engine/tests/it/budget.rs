@@ -112,7 +112,7 @@ proptest! {
             if index % 20 == 0 {
                 let grams = &forecasts[index / 20 % forecasts.len()];
                 let forecast = forecast_at(&world, grams);
-                world.engine.observe_forecast(&CarbonTarget::from("national"), forecast, world.now);
+                world.engine.observe_forecast(&CarbonTarget::from("national"), forecast, world.now).unwrap();
                 world.engine.tick(world.now);
             }
             // Mostly quiet, sometimes nothing, sometimes a surge.

@@ -1,8 +1,8 @@
 //! What forecasts do to schedules.
 
 use crate::world::{START, World, at, forecast, secs};
-use engine::{EngineOptions, MAX_EVALUATIONS_PER_TICK};
-use models::{CarbonTarget, ScheduleId};
+use engine::{EngineOptions, MAX_EVALUATIONS_PER_TICK, MixedSignals};
+use models::{CarbonTarget, Forecast, ScheduleId, Signal};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -105,13 +105,52 @@ fn each_target_has_its_own_forecast_and_is_forgotten_with_its_last_schedule() {
     assert_eq!((wanted[&region].ttl, wanted[&region].timeout), (secs(60), secs(5)));
     world.observe(&[500.0]);
     assert_eq!(world.engine.next_due(), Some(at(START) + secs(48)), "nobody follows the national one");
-    world.engine.observe_forecast(&region, forecast(&[120.0, 130.0]), world.now);
+    world.engine.observe_forecast(&region, forecast(&[120.0, 130.0]), world.now).unwrap();
     assert_eq!(world.engine.tick(world.now).evaluated, 2);
     assert_eq!(world.json()["forecast"]["now"], 120.0);
     world.put(json!({}));
     world.engine.remove(&other).unwrap();
     world.put(json!({"carbonTarget": "region:13"}));
     assert_eq!(world.json()["forecast"], json!({"schedule": []}));
+}
+
+#[test]
+fn average_and_marginal_forecasts_of_one_target_are_never_mixed() {
+    let marginal = |grams: &[f64]| Arc::new(Forecast::clone(&forecast(grams)).with_signal(Signal::Marginal));
+    let national = CarbonTarget::from("national");
+    // One that plans, so that something is learned, too.
+    let body = json!({"policy": "receding-horizon"});
+    let (mut world, mut undisturbed) = (World::new(), World::new());
+    for world in [&mut world, &mut undisturbed] {
+        world.put(body.clone());
+        world.observe(&[250.0, 300.0]);
+        world.engine.tick(world.now);
+    }
+    let refused = world.engine.observe_forecast(&national, marginal(&[900.0, 10.0]), world.now).unwrap_err();
+    let expected = MixedSignals {
+        target: national.clone(),
+        provider: "test".into(),
+        expected: Signal::Average,
+        given: Signal::Marginal,
+    };
+    assert_eq!(refused, expected);
+    assert_eq!(
+        refused.to_string(),
+        "the forecast of `national` by test is of marginal carbon intensity, but what is known of this target \
+         is average: expected average there, or the marginal forecast under a carbon target of its own"
+    );
+    for world in [&mut world, &mut undisturbed] {
+        world.pass(secs(3_000));
+        world.observe(&[250.0, 300.0, 280.0]);
+        world.engine.tick(world.now);
+    }
+    assert_eq!(world.published().schedule, undisturbed.published().schedule, "nothing was learned from it");
+
+    // Once nobody follows the target any more, what was known of it is forgotten, its signal too.
+    world.put(json!({"carbonTarget": "region:1"}));
+    world.put(body);
+    world.engine.observe_forecast(&national, marginal(&[90.0, 10.0]), world.now).unwrap();
+    assert!(world.engine.observe_forecast(&national, forecast(&[250.0]), world.now).is_err());
 }
 
 #[test]

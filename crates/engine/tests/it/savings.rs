@@ -439,7 +439,7 @@ fn known_day(world: &mut World) -> impl Fn(Timestamp) -> f64 + use<> {
         })
         .collect();
     let forecast = Arc::new(Forecast::new("test", None, at(START), slots).unwrap());
-    world.engine.observe_forecast(&CarbonTarget::from("national"), forecast, world.now);
+    world.engine.observe_forecast(&CarbonTarget::from("national"), forecast, world.now).unwrap();
     move |middle| intensity(middle.duration_since(at(START)).as_secs().div_euclid(1800))
 }
 

@@ -53,7 +53,7 @@ impl World {
     }
 
     pub(crate) fn observe(&mut self, grams: &[f64]) {
-        self.engine.observe_forecast(&CarbonTarget::from("national"), forecast(grams), self.now);
+        self.engine.observe_forecast(&CarbonTarget::from("national"), forecast(grams), self.now).unwrap();
     }
 
     pub(crate) fn manual(&mut self, body: Value) -> Timestamp {

@@ -4,8 +4,8 @@ use models::flavour::MAX_FLAVOURS;
 use models::ranges::Range;
 use models::weights::apportion;
 use models::{
-    CarbonIntensity, CarbonTarget, Component, Feedback, Flavour, FlavourSet, Forecast, Index, Manual,
-    Overrides, Precision, Problems, SETTINGS, ScheduleId, Slot, Timestamp, json,
+    Accounting, CarbonIntensity, CarbonTarget, Component, Feedback, Flavour, FlavourSet, Forecast, Index,
+    Manual, Overrides, Precision, Problems, SETTINGS, ScheduleId, Signal, Slot, Timestamp, json,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -155,10 +155,20 @@ fn forecast() -> impl Strategy<Value = Forecast> {
         };
         slots.into_iter().filter_map(slot).collect::<Vec<_>>()
     });
-    (any::<String>(), option::of(instant()), instant(), slots)
-        .prop_filter_map("some slot", |(source, issued, retrieved, slots)| {
-            Forecast::new(source, issued, retrieved, slots).ok()
-        })
+    let signal = prop::sample::select(Signal::ALL.to_vec());
+    let accounting = prop::sample::select(Accounting::ALL.to_vec());
+    let about = (signal, accounting, option::of(any::<String>()));
+    (any::<String>(), option::of(instant()), instant(), slots, about).prop_filter_map(
+        "some slot",
+        |(source, issued, retrieved, slots, (signal, accounting, zone))| {
+            let forecast = Forecast::new(source, issued, retrieved, slots).ok()?;
+            let forecast = forecast.with_signal(signal).with_accounting(accounting);
+            Some(match zone {
+                Some(zone) => forecast.with_zone(zone),
+                None => forecast,
+            })
+        },
+    )
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 
-use crate::adapter::{Adapter, BadAnswer, NotUnderstood, Plan};
+use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan};
 
 use super::carbon::CarbonTrace;
 use super::laps::Laps;
@@ -121,7 +121,7 @@ impl Adapter for TraceAdapter {
         })
     }
 
-    fn parse(&self, _: &CarbonTarget, _: &[u8], _: Timestamp) -> Result<Forecast, BadAnswer> {
+    fn parse(&self, _: &CarbonTarget, _: &[u8], _: Timestamp) -> Result<Answer, BadAnswer> {
         Err(BadAnswer::Empty { provider: NAME.into() })
     }
 }
