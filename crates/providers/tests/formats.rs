@@ -59,6 +59,8 @@ fn the_uk_api_is_asked_for_48_hours_nationally_from_two_hours_back() {
     for (target, expected) in [
         ("national", format!("{base}/intensity/2018-01-20T10:00Z/fw48h")),
         (" National ", format!("{base}/intensity/2018-01-20T10:00Z/fw48h")),
+        ("zone:GB", format!("{base}/intensity/2018-01-20T10:00Z/fw48h")),
+        ("gb", format!("{base}/intensity/2018-01-20T10:00Z/fw48h")),
         ("region:1", format!("{regional}/regionid/1")),
         ("region:13", format!("{regional}/regionid/13")),
         ("REGION: 17", format!("{regional}/regionid/17")),

@@ -386,6 +386,15 @@ fn a_key_is_neither_passed_on_nor_told() {
             assert!(!format!("{error} {error:?}").to_lowercase().contains(secret), "{error:?}");
         }
     }
+    // A token without the word before it, and a password in whatever form, are not repeated either.
+    let stub =
+        Stub::new(|_, _| Reply::Bytes(answer("401 Unauthorized", "", b"no: eyJ0b2tlbg, ada:pa55word")));
+    let authorized = |value: &str| Request::json(format!("{}/x", stub.base())).with("Authorization", value);
+    let bearer = fetch(&authorized("Bearer eyJ0b2tlbg"));
+    assert!(bearer.to_string().ends_with("answered 401: `no: ***, ada:pa55word`"), "{bearer}");
+    let basic = fetch(&authorized("Basic YWRhOnBhNTV3b3Jk"));
+    let withheld = "answered 401: `withheld, since the request holds a password`";
+    assert!(basic.to_string().ends_with(withheld), "{basic}");
     let shown = format!("{:?}", Request { url: "http://x/".into(), ..keyed("", "/") });
     assert_eq!(shown, r#"Request { url: "http://x/", headers: ["Accept", "auth-token"] }"#);
 }
