@@ -14,7 +14,7 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::carbon_args;
-use crate::forecasts::CarbonChain;
+use crate::forecasts::{CallLimits, CarbonChain};
 use crate::logging::{LogFormat, level};
 
 /// What the process was asked to do.
@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) default_id: ScheduleId,
     /// The layer below every schedule's own configuration.
     pub(crate) defaults: Overrides,
+    pub(crate) call_limits: CallLimits,
     pub(crate) carbon: CarbonChain,
     pub(crate) anonymous_writes: bool,
     pub(crate) max_schedules: usize,
@@ -109,6 +110,7 @@ pub(crate) fn command() -> Command {
         )
         .next_help_heading("Carbon forecasts")
         .args(carbon_args::flags())
+        .args(CallLimits::flags())
         .next_help_heading("Schedule defaults")
         .arg(
             text(
@@ -195,6 +197,7 @@ impl Settings {
             metrics_listen: given.parse("metrics-listen", ADDRESS)?.unwrap_or_else(|| anywhere(metrics_port)),
             default_id: given.default_id()?,
             defaults,
+            call_limits: CallLimits::read(&given)?,
             carbon,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             max_schedules: given.count("max-schedules")?.unwrap_or(100_000),

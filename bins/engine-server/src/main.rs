@@ -44,12 +44,13 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
     let seed = instance();
-    let chain = settings.carbon.adapters()?;
+    let adapters = settings.carbon.adapters()?;
+    let chain = settings.call_limits.chain(adapters.clone()).map_err(anyhow::Error::msg)?;
     let options = EngineOptions {
         defaults: settings.defaults.clone(),
         seed,
         max_schedules: settings.max_schedules,
-        targets: Arc::new(ChainTargets(chain.clone())),
+        targets: Arc::new(ChainTargets(adapters)),
         ..EngineOptions::default()
     };
     let engine = Engine::new(options, Registry::builtin()).with_publisher(Arc::new(logging::EvaluationLog));
@@ -76,7 +77,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
 
     let workers = settings.workers;
     actix_web::rt::System::new().block_on(async move {
-        let api = http::serve(&state, api, workers)?;
+        let api = http::serve(&state, &refresh, api, workers)?;
         let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener)?;
         let turning = actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder));
         // From the announcement on a stop is a good end.

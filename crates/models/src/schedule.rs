@@ -16,6 +16,7 @@ use serde::{Serialize, Serializer};
 
 use crate::forecast::Index;
 use crate::savings::SavingsReport;
+use crate::signal::{Accounting, Signal};
 use crate::units::Precision;
 
 /// One flavour in a published schedule.
@@ -81,6 +82,12 @@ pub struct ForecastReport {
     pub index: Option<Index>,
     /// Which provider it came from.
     pub source: Option<Arc<str>>,
+    /// The grid zone it is about, in the provider's words, where it says so.
+    pub zone: Option<Arc<str>>,
+    /// What it is of: average or marginal intensity.
+    pub signal: Option<Signal>,
+    /// Which emissions are counted in it.
+    pub accounting: Option<Accounting>,
     /// When the provider made it, where it says so.
     pub issued_at: Option<Timestamp>,
     /// When it was received.
@@ -300,6 +307,15 @@ impl Serialize for ForecastReport {
         }
         if let Some(source) = &self.source {
             map.serialize_entry("source", source)?;
+        }
+        if let Some(zone) = &self.zone {
+            map.serialize_entry("zone", zone)?;
+        }
+        if let Some(signal) = self.signal {
+            map.serialize_entry("signal", &signal)?;
+        }
+        if let Some(accounting) = self.accounting {
+            map.serialize_entry("accounting", &accounting)?;
         }
         if let Some(issued_at) = self.issued_at {
             map.serialize_entry("issuedAt", &issued_at)?;

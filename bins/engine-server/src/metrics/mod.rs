@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::forecasts::Refresh;
 use crate::http::problem::Problem;
-use crate::state::State;
+use crate::state::{State, now};
 use exposition::Exposition;
 
 /// Upper bounds of the latency histograms, in seconds.
@@ -78,8 +78,12 @@ async fn scrape(request: HttpRequest, sources: web::Data<Sources>) -> Result<Htt
         return Err(Problem::not_allowed(request.method().as_str(), "GET, HEAD"));
     }
     let board = &sources.state.board;
-    let body =
-        Exposition::new(sources.recorder.render(), board.page(None, usize::MAX), sources.refresh.ages());
+    let body = Exposition::new(
+        sources.recorder.render(),
+        board.page(None, usize::MAX),
+        sources.refresh.ages(),
+        &sources.refresh.providers(now()),
+    );
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(body))
 }
 

@@ -145,6 +145,11 @@ fn help_reads_so() {
               [default: 1800]
           --carbon-prometheus-signal <SIGNAL>
               What it tells: average or marginal [env: CARBON_PROMETHEUS_SIGNAL=] [default: average]
+          --carbon-rate <CALLS>
+              Most calls per second to each provider, evenly spread [env: CARBON_RATE=] [default: 10]
+          --carbon-quota <QUOTAS>
+              Calls that may be made in any hour and any day, paced over them: PROVIDER=CALLS/h+CALLS/d,
+              with commas between providers [default: as many as are wanted] [env: CARBON_QUOTA=]
 
     Schedule defaults:
           --default-schedule-namespace <NAMESPACE>

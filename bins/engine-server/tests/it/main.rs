@@ -18,6 +18,7 @@ mod configuring;
 mod document;
 mod effective;
 mod feedback;
+mod forecast_list;
 mod forecasts;
 mod help;
 mod logs;

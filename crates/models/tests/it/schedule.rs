@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use models::schedule::{Credits, FlavourShare, ForecastReport, ManualReport, Processing};
-use models::{CarbonIntensity, Forecast, Index, Precision, Schedule, Slot, Timestamp};
+use models::{Accounting, CarbonIntensity, Forecast, Index, Precision, Schedule, Signal, Slot, Timestamp};
 use serde_json::{Value, json};
 
 fn at(instant: &str) -> Timestamp {
@@ -63,6 +63,9 @@ fn schedule() -> Schedule {
             next: Some(300.0),
             index: Some(Index::High),
             source: Some("uk-carbon-intensity".into()),
+            zone: Some("GB".into()),
+            signal: Some(Signal::Average),
+            accounting: Some(Accounting::Unknown),
             issued_at: None,
             retrieved_at: Some(at("2026-11-23T15:16:00Z")),
             stale: false,
@@ -135,7 +138,7 @@ fn every_reader_finds_its_shape() {
     "warnings":["a \"quoted\" warning"],
     "evaluatedAt":"2026-11-23T15:16:06.25Z",
     "generation":7,
-    "forecast":{"now":250.0,"next":300.0,"index":"high","source":"uk-carbon-intensity","retrievedAt":"2026-11-23T15:16:00Z",
+    "forecast":{"now":250.0,"next":300.0,"index":"high","source":"uk-carbon-intensity","zone":"GB","signal":"average","accounting":"unknown","retrievedAt":"2026-11-23T15:16:00Z",
     "schedule":[{"from":"2026-11-23T15:00:00Z","to":"2026-11-23T15:30:00Z","forecast":250.0,"index":"high"},{"from":"2026-11-23T15:30:00Z","to":"2026-11-23T16:00:00Z","forecast":300.0,"index":"very high"}]}}
     "#);
 }
