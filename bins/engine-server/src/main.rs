@@ -1,6 +1,7 @@
 //! The HTTP service: arguments -> adapters -> engine.
 
 mod args;
+mod feedback;
 mod forecasts;
 mod http;
 mod logging;
@@ -19,6 +20,7 @@ use models::{Config, Overrides};
 use policies::Registry;
 
 use args::Settings;
+use feedback::Polling;
 use forecasts::{ChainTargets, Refresh};
 use state::{State, now};
 
@@ -59,9 +61,6 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    for name in &settings.inactive {
-        tracing::warn!("--{name} is accepted but not active yet");
-    }
 
     let recorder = metrics::install()?;
     let state = Arc::new(State::new(engine, settings.default_id.clone(), seed, settings.anonymous_writes));
@@ -72,6 +71,9 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     // The default schedule exists from the first request on.
     state.engine().configure(&settings.default_id, Overrides::default(), now())?;
     refresh.start(&state)?;
+    if let Some(counters) = &settings.counters {
+        Arc::new(Polling::new(counters.clone())).start(&state)?;
+    }
 
     let workers = settings.workers;
     actix_web::rt::System::new().block_on(async move {

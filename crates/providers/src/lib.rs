@@ -1,4 +1,4 @@
-//! Carbon-intensity forecasts in.
+//! Carbon-intensity forecasts in, and counts of served requests.
 //!
 //! One file per upstream format, each an [`Adapter`] that says what to ask and reads what came back; around
 //! them a [`Refresher`] that knows which target is due, keeps the last good forecast over failures and
@@ -57,6 +57,7 @@ pub mod job;
 pub mod legacy;
 mod neso;
 pub mod own;
+pub mod prometheus;
 pub mod refresh;
 pub mod trace;
 pub mod uk;
@@ -67,5 +68,6 @@ pub use fetch::{Fetch, FetchError};
 pub use fixed::Fixed;
 pub use job::{Attempt, AttemptError, Job, RefreshError};
 pub use legacy::LegacyForecast;
+pub use prometheus::CounterQuery;
 pub use refresh::{Refresher, Status, Wanted};
 pub use uk::UkCarbonIntensity;

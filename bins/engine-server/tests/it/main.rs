@@ -24,6 +24,7 @@ mod logs;
 mod manual;
 mod metrics;
 mod names;
+mod polling;
 mod reading;
 mod replay;
 mod starting;
