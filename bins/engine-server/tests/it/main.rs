@@ -20,6 +20,7 @@ mod effective;
 mod feedback;
 mod forecasts;
 mod help;
+mod load;
 mod logs;
 mod manual;
 mod metrics;
