@@ -4,16 +4,20 @@
 //! [`models::settings`], so that key, variable, default, range and help cannot disagree.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json};
+use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json, ranges};
 use policies::Registry;
+use providers::CounterQuery;
+use providers::counters::{DEFAULT_LABEL, DEFAULT_QUERY};
 use providers::http::check_url;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::carbon_args;
+use crate::feedback::Counters;
 use crate::forecasts::{CallLimits, CarbonChain};
 use crate::logging::{LogFormat, level};
 
@@ -32,8 +36,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) log_level: LevelFilter,
     pub(crate) log_format: LogFormat,
-    /// What was asked for that does nothing yet.
-    pub(crate) inactive: Vec<&'static str>,
+    /// Whom to ask what was served, if anybody.
+    pub(crate) counters: Option<Counters>,
     /// Only say whether all this could be started.
     pub(crate) check: bool,
 }
@@ -112,39 +116,17 @@ pub(crate) fn command() -> Command {
         .args(carbon_args::flags())
         .args(CallLimits::flags())
         .next_help_heading("Schedule defaults")
-        .arg(
-            text(
-                "default-schedule-namespace",
-                "DEFAULT_SCHEDULE_NAMESPACE",
-                "NAMESPACE",
-                "Namespace behind GET /schedule",
-            )
-            .default_value("default"),
-        )
-        .arg(
-            text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule")
-                .default_value("default"),
-        )
-        .arg(text(
-            "scheduler-policy",
-            "SCHEDULER_POLICY",
-            "POLICY",
-            "Policy of schedules that name none [default: credit-greedy]",
-        ))
-        .arg(text(
-            "scheduler-strategies",
-            "SCHEDULER_STRATEGIES",
-            "JSON",
-            "Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and 0.7]",
-        ))
+        .arg(text("default-schedule-namespace", "DEFAULT_SCHEDULE_NAMESPACE", "NAMESPACE", "Namespace behind GET /schedule").default_value("default"))
+        .arg(text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule").default_value("default"))
+        .arg(text("scheduler-policy", "SCHEDULER_POLICY", "POLICY", "Policy of schedules that name none [default: credit-greedy]"))
+        .arg(text("scheduler-strategies", "SCHEDULER_STRATEGIES", "JSON", "Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and 0.7]"))
+        .arg(switch("scheduler-calibrate", "SCHEDULER_CALIBRATE", "Let decisions follow the precision and energy that feedback measured, in schedules that do not say [default: false]"))
         .args(scheduler)
-        .next_help_heading("Accepted, not active yet")
-        .arg(text(
-            "metrics-poll-interval-sec",
-            "METRICS_POLL_INTERVAL_SEC",
-            "SECONDS",
-            "How often they would be [default: 15]",
-        ))
+        .next_help_heading("Feedback")
+        .arg(text("prometheus-url", "PROMETHEUS_URL", "URL", "Where Prometheus is, to be asked for the requests that were served, and for CARBON_PROMETHEUS_QUERY [default: nobody is asked]"))
+        .arg(text("metrics-poll-interval-sec", "METRICS_POLL_INTERVAL_SEC", "SECONDS", "How often each schedule's are asked for, 1 to 3600 [default: 15]"))
+        .arg(text("metrics-query", "METRICS_QUERY", "PROMQL", "What is asked; {namespace}, {schedule}, {window} (seconds) and {label} are filled in [default: the increase of router_http_requests_total by flavour in the namespace]"))
+        .arg(text("metrics-flavour-label", "METRICS_FLAVOUR_LABEL", "LABEL", "Label of the answer that names the flavour").default_value(DEFAULT_LABEL))
 }
 
 impl Settings {
@@ -166,7 +148,7 @@ impl Settings {
             Registry::builtin().create(policy, 0).map_err(|wrong| given.wrong("scheduler-policy", &wrong))?;
             defaults.policy = Some(policy.into());
         }
-        let (carbon, asks_prometheus) = carbon_args::chain(&given)?;
+        let carbon = carbon_args::chain(&given)?;
         defaults.carbon_target = given.text("carbon-api-target").map(CarbonTarget::from);
         match &defaults.carbon_target {
             Some(target) => carbon.check(target).map_err(|wrong| given.wrong("carbon-api-target", &wrong))?,
@@ -187,11 +169,10 @@ impl Settings {
         }
         let metrics_port: u16 = given.parse("metrics-port", "a port from 0 to 65535")?.unwrap_or(8001);
         let log_level = given.text("loglevel").unwrap_or("INFO");
-        given.url("prometheus-url")?;
-        given.seconds("metrics-poll-interval-sec")?;
         given.url("carbon-api-url")?;
-        let inactive =
-            [Some("prometheus-url").filter(|_| !asks_prometheus), Some("metrics-poll-interval-sec")];
+        if given.text("scheduler-calibrate").is_some() {
+            defaults.calibrate = Some(given.switch("scheduler-calibrate")?);
+        }
         Ok(Self {
             listen: given.parse("listen", ADDRESS)?.unwrap_or_else(|| anywhere(80)),
             metrics_listen: given.parse("metrics-listen", ADDRESS)?.unwrap_or_else(|| anywhere(metrics_port)),
@@ -209,7 +190,7 @@ impl Settings {
                 None => LogFormat::Text,
                 Some(text) => text.parse().map_err(|wrong: String| given.wrong("log-format", &wrong))?,
             },
-            inactive: inactive.into_iter().flatten().filter(|id| given.text(id).is_some()).collect(),
+            counters: given.counters()?,
             check: matches.get_flag("check"),
         })
     }
@@ -243,14 +224,22 @@ impl Given<'_> {
         Ok(count)
     }
 
-    fn seconds(&self, id: &str) -> anyhow::Result<Option<f64>> {
-        let expected = "a number of seconds above 0";
-        match self.parse::<f64>(id, expected)? {
-            Some(seconds) if !seconds.is_finite() || seconds <= 0.0 => {
-                Err(self.wrong(id, &format_args!("expected {expected}")))
+    /// All of it is judged, also where nobody is to be asked.
+    fn counters(&self) -> anyhow::Result<Option<Counters>> {
+        let label = self.text("metrics-flavour-label").unwrap_or(DEFAULT_LABEL);
+        let query = match (self.text("metrics-query"), CounterQuery::new(DEFAULT_QUERY, label)) {
+            (_, Err(wrong)) => return Err(self.wrong("metrics-flavour-label", &wrong)),
+            (None, Ok(query)) => query,
+            (Some(text), Ok(_)) => {
+                CounterQuery::new(text, label).map_err(|wrong| self.wrong("metrics-query", &wrong))?
             }
-            seconds => Ok(seconds),
-        }
+        };
+        let interval = self.text("metrics-poll-interval-sec").map_or(Ok(15.0), |text| {
+            json::number_text(text, &ranges::POLL_INTERVAL)
+                .map_err(|wrong| self.wrong("metrics-poll-interval-sec", &wrong))
+        })?;
+        let url = self.url("prometheus-url")?;
+        Ok(url.map(|url| Counters { url, query, interval: Duration::from_secs_f64(interval) }))
     }
 
     pub(crate) fn url(&self, id: &str) -> anyhow::Result<Option<String>> {

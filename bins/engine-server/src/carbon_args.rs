@@ -42,25 +42,22 @@ pub(crate) fn flags() -> Vec<Arg> {
         text("carbon-configmap-file", "CARBON_CONFIGMAP_FILE", "FILE", "The file of that ConfigMap where it is mounted"),
         text("carbon-configmap-signal", "CARBON_CONFIGMAP_SIGNAL", "SIGNAL", "What it tells, by the source behind it: average or marginal").default_value("average"),
         text("carbon-prometheus-query", "CARBON_PROMETHEUS_QUERY", "PROMQL", "An expression in gCO2eq/kWh that gives one series"),
-        text("prometheus-url", "PROMETHEUS_URL", "URL", "The server that expression is asked at"),
         text("carbon-prometheus-slot", "CARBON_PROMETHEUS_SLOT", "SECONDS", "How long such a value holds, in seconds in [1, 86400]").default_value("1800"),
         text("carbon-prometheus-signal", "CARBON_PROMETHEUS_SIGNAL", "SIGNAL", "What it tells: average or marginal").default_value("average"),
     ]
 }
 
-/// The chain that was meant, and whether it asks Prometheus.
+/// The chain that was meant.
 ///
 /// # Errors
 ///
 /// Names the flag or variable, and what was expected; never a key.
-pub(crate) fn chain(given: &Given<'_>) -> anyhow::Result<(CarbonChain, bool)> {
+pub(crate) fn chain(given: &Given<'_>) -> anyhow::Result<CarbonChain> {
     let wrong = |problem: String| given.wrong("carbon-provider", &problem);
     let names = given.text("carbon-provider").unwrap_or("uk-carbon-intensity");
     let mut members = Vec::new();
-    let mut asks_prometheus = false;
     for name in names.split(',') {
         let source: CarbonSource = name.trim().parse().map_err(wrong)?;
-        asks_prometheus |= source == CarbonSource::Prometheus;
         match source {
             CarbonSource::Uk => uk(given, &mut members)?,
             CarbonSource::ElectricityMaps => members.push(ready(electricity_maps(given)?)),
@@ -72,7 +69,7 @@ pub(crate) fn chain(given: &Given<'_>) -> anyhow::Result<(CarbonChain, bool)> {
             CarbonSource::Trace(path) => members.push(Member::Trace(path)),
         }
     }
-    Ok((CarbonChain::new(members).map_err(wrong)?, asks_prometheus))
+    CarbonChain::new(members).map_err(wrong)
 }
 
 fn ready(adapter: impl Adapter + 'static) -> Member {

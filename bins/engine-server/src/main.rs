@@ -2,6 +2,7 @@
 
 mod args;
 mod carbon_args;
+mod feedback;
 mod forecasts;
 mod http;
 mod logging;
@@ -20,6 +21,7 @@ use models::{Config, Overrides};
 use policies::Registry;
 
 use args::Settings;
+use feedback::Polling;
 use forecasts::{ChainTargets, Refresh};
 use state::{State, now};
 
@@ -61,9 +63,6 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    for name in &settings.inactive {
-        tracing::warn!("--{name} is accepted but not active yet");
-    }
 
     let recorder = metrics::install()?;
     let state = Arc::new(State::new(engine, settings.default_id.clone(), seed, settings.anonymous_writes));
@@ -74,6 +73,9 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     // The default schedule exists from the first request on.
     state.engine().configure(&settings.default_id, Overrides::default(), now())?;
     refresh.start(&state)?;
+    if let Some(counters) = &settings.counters {
+        Arc::new(Polling::new(counters.clone())).start(&state)?;
+    }
 
     let workers = settings.workers;
     actix_web::rt::System::new().block_on(async move {

@@ -1,4 +1,4 @@
-//! Carbon-intensity forecasts in.
+//! Carbon-intensity forecasts in, and counts of served requests.
 //!
 //! One file per upstream format, each an [`Adapter`] that says what to ask and reads what came back; around
 //! them a [`Refresher`] that knows which target is due, keeps the last good forecast over failures and
@@ -51,6 +51,7 @@ pub mod carbon_aware_sdk;
 pub mod chain;
 pub mod circuit;
 pub mod configmap;
+pub mod counters;
 pub mod demand;
 pub mod electricity_maps;
 mod emissions;
@@ -79,6 +80,7 @@ pub use carbon_aware_sdk::CarbonAwareSdk;
 pub use chain::{Chain, Link, LinkStatus};
 pub use circuit::{CircuitChange, CircuitState};
 pub use configmap::ConfigMap;
+pub use counters::CounterQuery;
 pub use demand::DemandEstimator;
 pub use electricity_maps::ElectricityMaps;
 pub use fetch::{Fetch, FetchError};

@@ -186,7 +186,7 @@ fn lost(job: &Job) -> RefreshError {
 }
 
 /// A word for what went wrong: a label with few values.
-fn outcome_of(error: &AttemptError) -> &'static str {
+pub(crate) fn outcome_of(error: &AttemptError) -> &'static str {
     match error {
         AttemptError::NotUnderstood(_) => "not_understood",
         AttemptError::Fetch(_) => "unreachable",

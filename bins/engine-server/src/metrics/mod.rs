@@ -44,6 +44,15 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
         "Forecast refreshes, by provider and outcome."
     );
     metrics::describe_histogram!("carbon_provider_request_duration_seconds", "Time of a forecast refresh.");
+    metrics::describe_counter!("feedback_polls_total", "Polls of what a schedule served, by outcome.");
+    metrics::describe_counter!(
+        "feedback_unknown_flavour_requests_total",
+        "Requests that were polled and not counted: their flavour is not the schedule's."
+    );
+    metrics::describe_counter!(
+        "feedback_poll_lost_seconds_total",
+        "Time whose requests were not asked for: polls had failed for too long."
+    );
     Ok(handle)
 }
 
