@@ -23,6 +23,9 @@ pub(crate) struct Reports {
     told: Option<Timestamp>,
     /// Up to when was polled.
     polled: Option<Timestamp>,
+    /// Whether something was served since the last report that was counted, and told by one that was not.
+    #[serde(default)]
+    untold: bool,
 }
 
 /// Whether a schedule may be polled.
@@ -56,6 +59,16 @@ impl Reports {
     /// A poll counted what was served up to `end`.
     pub(crate) fn poll(&mut self, end: Timestamp) {
         self.polled = self.polled.max(Some(end));
+    }
+
+    /// A report was not counted, and said something (`told`) that no other one says.
+    pub(crate) fn untold(&mut self, told: bool) {
+        self.untold |= told;
+    }
+
+    /// Whether such reports stand before the one that is counted now.
+    pub(crate) fn take_untold(&mut self) -> bool {
+        std::mem::take(&mut self.untold)
     }
 
     /// Whether a poll has counted a part of what was served from `start` on.

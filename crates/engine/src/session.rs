@@ -253,10 +253,14 @@ impl Session {
                 self.sources.check(sender, end, now, &mut problems);
             }
             problems.or(())?;
-            // Counted too, only not by way of a post.
-            repeat = self.reports.polled_beyond(window.0);
         }
-        let missing = sender.is_some_and(|sender| self.sources.misses(sender));
+        let mut missing = sender.is_some_and(|sender| self.sources.misses(sender));
+        if !repeat {
+            missing |= self.reports.take_untold();
+            // Counted too, only not by way of a post; what of its window was not is missing from now on.
+            repeat = self.reports.polled_beyond(window.0);
+            self.reports.untold(repeat && (missing || !self.reports.polled_beyond(window.1)));
+        }
         if let Some(sender) = sender {
             self.sources.count(sender, now);
         }
@@ -265,7 +269,7 @@ impl Session {
         if !repeat {
             let before = if missing { Before::Missing } else { Before::Told };
             self.count_savings(feedback, served, window, now);
-            self.book(window, before, served, &booked, now);
+            self.book(window, (window.0, before), served, &booked, now);
             for (name, requests) in &feedback.counts {
                 self.measure(name, *requests, feedback);
             }
@@ -281,10 +285,12 @@ impl Session {
         counts: &[(String, u64)],
         now: Timestamp,
     ) -> Option<Vec<(String, u64)>> {
-        match self.reports.polling(now) {
-            Polling::Wanted { from: free } if free <= from && from < to && to <= now => {}
+        let skipped = match self.reports.polling(now) {
+            Polling::Wanted { from: free } if free <= from && from < to && to <= now => {
+                from.duration_since(free)
+            }
             Polling::Wanted { .. } | Polling::Posted { .. } => return None,
-        }
+        };
         let (known, unknown): (Vec<_>, Vec<_>) =
             counts.iter().cloned().partition(|(name, _)| self.error_of(name, now).is_some());
         let feedback = Feedback {
@@ -293,8 +299,13 @@ impl Session {
             ..Feedback::default()
         };
         let (served, booked) = self.errors(&feedback, now);
+        // Requests of flavours nobody knows may have cost all that was held back for them: of such a window
+        // nothing is settled but what is known.
+        let settled = if unknown.is_empty() { from } else { to };
+        let missing = !unknown.is_empty() || skipped >= WHOLE_SECOND || self.reports.take_untold();
+        let before = if missing { Before::Missing } else { Before::Told };
         self.count_savings(&feedback, served, (from, to), now);
-        self.book((from, to), Before::Told, served, &booked, now);
+        self.book((from, to), (settled, before), served, &booked, now);
         self.reports.poll(to);
         Some(unknown)
     }
@@ -316,7 +327,7 @@ impl Session {
     fn book(
         &mut self,
         window: (Timestamp, Timestamp),
-        before: Before,
+        (settled_from, before): (Timestamp, Before),
         served: Served,
         booked: &[ServedAt],
         now: Timestamp,
@@ -330,7 +341,7 @@ impl Session {
         let end = window.1.min(now);
         self.budget.report(&Report {
             interval: counted.map(|(posting, _)| posting),
-            from: window.0,
+            from: settled_from,
             to: end,
             before,
             served: booked,
@@ -381,6 +392,9 @@ fn budget_settings(config: &Config) -> BudgetSettings {
         overdraft: config.number(Setting::BudgetOverdraft),
     }
 }
+
+/// Windows of polls are whole seconds: less than one that is left out between two is none.
+const WHOLE_SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// How far a router's clock may run ahead of ours.
 pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);

@@ -291,6 +291,22 @@ fn a_part_of_an_interval_does_not_speak_for_the_one_that_is_missing() {
 }
 
 #[test]
+fn a_window_that_reaches_back_releases_nothing_of_the_interval_it_ends_in() {
+    let ids = postings(3);
+    let mut budget = banked(0.0, 200);
+    budget.begin(ids[0], at(0), TARGET, TARGET, 1_200.0);
+    budget.begin(ids[1], at(60), TARGET, 0.1, 1_200.0);
+    // Most of it is of the minute before; all that may still come is held back.
+    let minute = served(780, TARGET);
+    let report = Report { before: Before::Told, ..after_a_gap(ids[1], 41, 80, &minute) };
+    budget.report(&report);
+    assert_eq!((budget.balance(), budget.held()), (200.0, 60.0));
+    budget.serve(Some(ids[1]), at(120), &served(800, 0.1));
+    budget.begin(ids[2], at(120), TARGET, TARGET, 1.0);
+    assert_eq!((budget.balance(), budget.held()), (160.0, 0.0));
+}
+
+#[test]
 fn what_was_forgotten_unreported_is_taken_for_spent_where_a_report_is_missing() {
     let ids = postings(40);
     let mut budget = banked(0.0, 800);

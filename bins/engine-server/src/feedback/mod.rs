@@ -26,8 +26,9 @@ const THREADS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often is looked which schedules there are, and at the clock, which can be set.
 const LOOK: Duration = Duration::from_secs(1);
-/// Longest window that is asked for: what failed for longer is lost, and counted as that.
-const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// Longest window that is asked for: what failed for longer is lost, and counted as that. Longer than posts keep
+/// polls away, so that nothing is lost where routers stop posting.
+const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(2);
 
 /// Whom to ask, what, and how often.
 #[derive(Debug, Clone)]
@@ -199,7 +200,7 @@ struct Window {
 }
 
 impl Window {
-    /// The whole seconds from `from` to `at`, the last hour of them; none where there is no whole one.
+    /// The whole seconds from `from` to `at`, the last two hours of them; none where there is no whole one.
     fn between(from: Timestamp, at: Timestamp) -> Option<Self> {
         let to = at.as_second();
         let whole = from.as_second() + i64::from(from.subsec_nanosecond() > 0);
@@ -231,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_are_whole_seconds_and_at_most_an_hour() {
+    fn windows_are_whole_seconds_and_at_most_two_hours() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let window = |from, to| Window::between(at(from), at(to));
         let first = window("2026-01-01T00:00:00.4Z", "2026-01-01T00:00:15.9Z").unwrap();
@@ -240,8 +241,8 @@ mod tests {
         // The next one begins where it ended.
         let next = Window::between(first.to, at("2026-01-01T00:00:30.1Z")).unwrap();
         assert_eq!((next.from, next.seconds), (first.to, 15));
-        let long = window("2026-01-01T00:00:00Z", "2026-01-01T01:00:07Z").unwrap();
-        assert_eq!((long.from, long.seconds, long.lost), (at("2026-01-01T00:00:07Z"), 3_600, 7));
+        let long = window("2026-01-01T00:00:00Z", "2026-01-01T02:00:07Z").unwrap();
+        assert_eq!((long.from, long.seconds, long.lost), (at("2026-01-01T00:00:07Z"), 7_200, 7));
         for to in ["2026-01-01T00:00:00.9Z", "2026-01-01T00:00:01.9Z", "2025-01-01T00:00:00Z"] {
             assert_eq!(window("2026-01-01T00:00:00.95Z", to).filter(|window| window.seconds == 0), None);
         }

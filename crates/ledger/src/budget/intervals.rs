@@ -120,6 +120,8 @@ impl Intervals {
         let (from, at) = (report.from.as_millisecond(), report.to.as_millisecond());
         let missing = report.before == Before::Missing;
         match self.remembered.iter_mut().rev().find(|interval| Some(interval.id) == report.interval) {
+            // A part of a window that reaches further back was served in another interval.
+            Some(interval) if from < interval.start => {}
             Some(interval) => interval.left = interval.left.saturating_sub(requests),
             None => self.unreported = self.unreported.saturating_sub(excess.max(0)).max(0),
         }
