@@ -84,6 +84,40 @@ impl Request {
     }
 }
 
+/// The one header field that says nothing about who asks.
+pub(crate) const HARMLESS: &str = "accept";
+/// A shorter value of a header field is no key; taking it out would only maim the text.
+pub(crate) const SHORTEST_KEY: usize = 6;
+
+impl Request {
+    /// What only the asked should know: the values of all header fields but `Accept`. Of `Bearer TOKEN` the
+    /// token too, which may be echoed without the word before it.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let fields = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS));
+        let values =
+            fields.flat_map(|(_, value)| [value.trim(), value.split_whitespace().last().unwrap_or("")]);
+        values.filter(|value| value.len() >= SHORTEST_KEY)
+    }
+
+    /// Whether it holds a password in a coded form, which could not be found in an echo.
+    pub(crate) fn has_password(&self) -> bool {
+        let basic =
+            |value: &str| value.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("basic "));
+        self.url.contains('@') || self.headers.iter().any(|(_, value)| basic(value))
+    }
+
+    /// An answer without the secrets of the request, in case they were echoed.
+    pub(crate) fn redacted(&self, body: Vec<u8>) -> Vec<u8> {
+        let echoes = |secret: &&str| body.windows(secret.len()).any(|window| window == secret.as_bytes());
+        let echoed: Vec<&str> = self.secrets().filter(echoes).collect();
+        if echoed.is_empty() {
+            return body;
+        }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        echoed.into_iter().fold(text, |text, secret| text.replace(secret, "***")).into_bytes()
+    }
+}
+
 impl fmt::Debug for Request {
     /// Header fields by name only: their values may be keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +156,14 @@ pub enum BadAnswer {
         provider: String,
         /// Its words.
         message: String,
+    },
+    /// The format was right, and all of it is over: somebody serves old data.
+    #[error("{provider} answered a forecast that ended at {ended}: expected one that covers now")]
+    Over {
+        /// Which provider was asked.
+        provider: String,
+        /// The end of its last slot.
+        ended: Timestamp,
     },
     /// The format was right but no slot had a value.
     #[error("{provider} answered no slot with an intensity")]

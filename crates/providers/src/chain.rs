@@ -1,5 +1,6 @@
 //! Whom to ask, in order, and what is known of each between jobs: its token, its circuit, its budget of calls.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
@@ -15,6 +16,8 @@ use crate::login::Token;
 /// A trial that nobody has heard of for so long was lost with its thread: a login and two requests have
 /// failed by then, each at the end of the longest patience.
 const LOST_AFTER: SignedDuration = SignedDuration::from_mins(4);
+/// Targets that are remembered as served; all are forgotten at once beyond.
+const MAX_SERVED: usize = 4_096;
 /// For so long a job waits for a provider's budget; where it would take longer the next provider is asked.
 pub const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(5);
 
@@ -35,6 +38,8 @@ struct Known {
     token: Option<Token>,
     circuit: Circuit,
     meter: Meter,
+    /// Targets that it has given a forecast for.
+    served: BTreeSet<CarbonTarget>,
     status: LinkStatus,
 }
 
@@ -118,7 +123,13 @@ impl Link {
             last_success: None,
             last_error: None,
         };
-        let known = Known { token: None, circuit: Circuit::default(), meter: Meter::new(limits), status };
+        let known = Known {
+            token: None,
+            circuit: Circuit::default(),
+            meter: Meter::new(limits),
+            served: BTreeSet::new(),
+            status,
+        };
         Self { adapter, limits, known: Mutex::new(known) }
     }
 
@@ -144,7 +155,12 @@ impl Link {
     /// # Errors
     ///
     /// [`AttemptError::Held`]: the provider is to be left alone.
-    pub(crate) fn admit(&self, now: Timestamp, reserved: bool) -> Result<(), AttemptError> {
+    pub(crate) fn admit(
+        &self,
+        target: &CarbonTarget,
+        now: Timestamp,
+        reserved: bool,
+    ) -> Result<(), AttemptError> {
         let mut known = self.known();
         known.notice(now);
         let held = |until, by| AttemptError::Held { provider: self.adapter.name().to_owned(), until, by };
@@ -154,7 +170,7 @@ impl Link {
                 return Err(held(ready, HeldBy::Limits));
             }
         }
-        known.circuit.admit(now, LOST_AFTER).map_err(|until| held(until, HeldBy::Circuit))?;
+        known.circuit.admit(target, now, LOST_AFTER).map_err(|until| held(until, HeldBy::Circuit))?;
         if !reserved {
             known.count(now);
         }
@@ -167,21 +183,37 @@ impl Link {
     }
 
     /// Notes how an attempt that was let go ended.
-    pub(crate) fn note(&self, now: Timestamp, outcome: Result<(), &AttemptError>) -> Option<CircuitChange> {
+    pub(crate) fn note(
+        &self,
+        target: &CarbonTarget,
+        now: Timestamp,
+        outcome: Result<(), &AttemptError>,
+    ) -> Option<CircuitChange> {
         let mut known = self.known();
+        let known = &mut *known;
         let Err(problem) = outcome else {
             known.status.failures = 0;
             known.status.last_error = None;
             known.status.last_success = Some(now);
+            if known.served.len() >= MAX_SERVED {
+                known.served.clear();
+            }
+            known.served.insert(target.clone());
             return known.circuit.succeed();
         };
         known.status.failures = known.status.failures.saturating_add(1);
         known.status.last_error = Some(problem.to_string());
         if problem.is_of_one_target() {
-            known.circuit.succeed()
-        } else {
-            known.circuit.fail(now, problem.retry_after())
+            return known.circuit.succeed();
         }
+        if problem.may_be_of_one_target() && !known.served.contains(target) {
+            // Others were served: this one never was, and says nothing of them.
+            let others = !known.served.is_empty();
+            if known.circuit.pass_on(target) || others {
+                return None;
+            }
+        }
+        known.circuit.fail(now, problem.retry_after())
     }
 
     /// The token of an earlier login that is still good.

@@ -1,7 +1,9 @@
 //! When a provider is left alone: after failures in a row, and for as long as it asks.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
-use models::Timestamp;
+use models::{CarbonTarget, Timestamp};
 
 use crate::half_hour::later;
 
@@ -13,6 +15,10 @@ pub const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 pub const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 /// Whoever finds a trial under way comes back after this: it ends soon, one way or the other.
 const TRIAL_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+/// Targets that a trial was passed on from stand back for so long, if there are others.
+const TURN: SignedDuration = SignedDuration::from_secs(6);
+/// So many targets a trial is passed on to.
+const MOST_TRIALS: usize = 16;
 /// Longest `Retry-After` that is waited for: longer ones are taken as this.
 pub const LONGEST_RETRY_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
@@ -28,6 +34,8 @@ pub(crate) struct Circuit {
     asked_until: Option<Timestamp>,
     /// When the trial that is under way began.
     trial: Option<Timestamp>,
+    /// Targets that tried since it opened and were answered nothing that says how the provider is.
+    tried: BTreeSet<CarbonTarget>,
 }
 
 /// What one outcome did to a circuit.
@@ -71,7 +79,12 @@ impl Circuit {
     /// # Errors
     ///
     /// When to come back.
-    pub(crate) fn admit(&mut self, now: Timestamp, patience: SignedDuration) -> Result<(), Timestamp> {
+    pub(crate) fn admit(
+        &mut self,
+        target: &CarbonTarget,
+        now: Timestamp,
+        patience: SignedDuration,
+    ) -> Result<(), Timestamp> {
         match self.state(now) {
             CircuitState::Closed => Ok(()),
             CircuitState::Open { until } => Err(until),
@@ -79,6 +92,10 @@ impl Circuit {
                 if let Some(lost) = self.trial.map(|began| later(began, patience)).filter(|lost| now < *lost)
                 {
                     return Err(lost.min(later(now, TRIAL_PAUSE)));
+                }
+                let turn = self.open_until.map_or(now, |until| later(until, TURN));
+                if self.tried.contains(target) && now < turn {
+                    return Err(turn);
                 }
                 self.trial = Some(now);
                 Ok(())
@@ -91,6 +108,16 @@ impl Circuit {
         let was_open = self.open_until.is_some();
         *self = Self::default();
         was_open.then_some(CircuitChange::Closed)
+    }
+
+    /// The trial of `target` was answered with what may be about it alone. Whether another target tries next;
+    /// else, or where there was no trial, it counts as the answer may look.
+    pub(crate) fn pass_on(&mut self, target: &CarbonTarget) -> bool {
+        if self.trial.is_none() || self.tried.len() >= MOST_TRIALS || !self.tried.insert(target.clone()) {
+            return false;
+        }
+        self.trial = None;
+        true
     }
 
     /// It failed in a way that is not one target's matter; perhaps saying when to come back.
@@ -110,6 +137,7 @@ impl Circuit {
         if self.open_until.is_some_and(|until| now < until) {
             return None;
         }
+        self.tried.clear();
         let pause = FIRST_PAUSE * (1 << self.pauses.min(9));
         self.pauses = self.pauses.saturating_add(1);
         let until = later(now, pause.min(LONGEST_PAUSE)).max(self.asked_until.unwrap_or(Timestamp::MIN));
@@ -138,6 +166,10 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn any() -> CarbonTarget {
+        CarbonTarget::from("national")
+    }
+
     fn failed(times: u32) -> Circuit {
         let mut circuit = Circuit::default();
         for _ in 0..times {
@@ -149,13 +181,13 @@ mod tests {
     #[test]
     fn it_opens_after_failures_in_a_row_and_closes_with_an_answer() {
         let mut circuit = failed(4);
-        assert_eq!(circuit.admit(at(0), PATIENCE), Ok(()));
+        assert_eq!(circuit.admit(&any(), at(0), PATIENCE), Ok(()));
         assert_eq!(circuit.succeed(), None, "it was not open");
         let mut circuit = failed(4);
         assert_eq!(circuit.fail(at(1), None), Some(CircuitChange::Opened { until: at(31) }));
-        assert_eq!(circuit.admit(at(30), PATIENCE), Err(at(31)));
+        assert_eq!(circuit.admit(&any(), at(30), PATIENCE), Err(at(31)));
         assert_eq!(circuit.fail(at(2), None), None, "one that was under way");
-        assert_eq!(circuit.admit(at(31), PATIENCE), Ok(()));
+        assert_eq!(circuit.admit(&any(), at(31), PATIENCE), Ok(()));
         assert_eq!(circuit.succeed(), Some(CircuitChange::Closed));
         assert_eq!(circuit.state(at(31)), CircuitState::Closed);
     }
@@ -163,17 +195,17 @@ mod tests {
     #[test]
     fn one_tries_while_the_others_wait_and_a_lost_trial_is_taken_over() {
         let mut circuit = failed(5);
-        assert_eq!(circuit.admit(at(30), PATIENCE), Ok(()));
-        assert_eq!(circuit.admit(at(31), PATIENCE), Err(at(33)));
-        assert_eq!(circuit.admit(at(89), PATIENCE), Err(at(90)));
-        assert_eq!(circuit.admit(at(90), PATIENCE), Ok(()), "nobody heard of the trial");
+        assert_eq!(circuit.admit(&any(), at(30), PATIENCE), Ok(()));
+        assert_eq!(circuit.admit(&any(), at(31), PATIENCE), Err(at(33)));
+        assert_eq!(circuit.admit(&any(), at(89), PATIENCE), Err(at(90)));
+        assert_eq!(circuit.admit(&any(), at(90), PATIENCE), Ok(()), "nobody heard of the trial");
         // Pauses double up to ten minutes.
         let mut now = 90;
         for pause in [60, 120, 240, 480, 600, 600] {
             let until = at(now + pause);
             assert_eq!(circuit.fail(at(now), None), Some(CircuitChange::Opened { until }));
             now += pause;
-            assert_eq!(circuit.admit(at(now), PATIENCE), Ok(()));
+            assert_eq!(circuit.admit(&any(), at(now), PATIENCE), Ok(()));
         }
     }
 
@@ -182,8 +214,12 @@ mod tests {
         for (asked, waited) in [(-5, 0), (90, 90), (86_400, 3_600)] {
             let mut circuit = Circuit::default();
             assert_eq!(circuit.fail(at(0), Some(SignedDuration::from_secs(asked))), None);
-            assert_eq!(circuit.admit(at((waited - 1).max(0)), PATIENCE).is_err(), waited > 0, "{asked}");
-            assert_eq!(circuit.admit(at(waited), PATIENCE), Ok(()), "{asked}");
+            assert_eq!(
+                circuit.admit(&any(), at((waited - 1).max(0)), PATIENCE).is_err(),
+                waited > 0,
+                "{asked}"
+            );
+            assert_eq!(circuit.admit(&any(), at(waited), PATIENCE), Ok(()), "{asked}");
         }
     }
 
@@ -194,7 +230,7 @@ mod tests {
             circuit.fail(at(1_000_000), Some(SignedDuration::from_secs(60)));
         }
         circuit.set_back(at(0));
-        assert_eq!(circuit.admit(at(0), PATIENCE), Ok(()), "as a trial");
-        assert!(circuit.admit(at(0), PATIENCE).is_err());
+        assert_eq!(circuit.admit(&any(), at(0), PATIENCE), Ok(()), "as a trial");
+        assert!(circuit.admit(&any(), at(0), PATIENCE).is_err());
     }
 }

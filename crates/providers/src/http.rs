@@ -10,7 +10,7 @@ use ureq::config::Config;
 use ureq::http::{HeaderMap, Uri};
 use ureq::{Agent, Body, Proxy};
 
-use crate::adapter::Request;
+use crate::adapter::{HARMLESS, Request, SHORTEST_KEY};
 use crate::fetch::{Fetch, FetchError};
 
 /// Most bytes of a body, after decompression.
@@ -22,10 +22,6 @@ pub const USER_AGENT: &str = concat!("carbon-decision-engine/", env!("CARGO_PKG_
 
 /// Bytes of an error's body that are read for its excerpt.
 const EXCERPT_BYTES: u64 = 400;
-/// A shorter value of a field or of the query is no key; taking it out would only maim the text.
-const SHORTEST_KEY: usize = 6;
-/// The one header field that says nothing about who asks.
-const HARMLESS: &str = "accept";
 
 /// A client with its connections: ureq, TLS by rustls with the roots compiled in. Cheap to clone, shared by
 /// threads; every call blocks its own.
@@ -118,10 +114,7 @@ impl Asked<'_> {
 
     /// What a person needs to see of an error's body; what of it cannot be read is left out.
     fn beginning(&self, body: Body) -> String {
-        // A password travels in a coded form that could not be found in an echo.
-        let basic =
-            |value: &str| value.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("basic "));
-        if self.request.url.contains('@') || self.request.headers.iter().any(|(_, value)| basic(value)) {
+        if self.request.has_password() {
             return "withheld, since the request holds a password".to_owned();
         }
         let mut bytes = Vec::new();
@@ -165,14 +158,9 @@ impl Asked<'_> {
 
     /// `text` without what only the asked should know, in case it was echoed.
     fn without_secrets(&self, text: &str) -> String {
-        let Request { url, headers } = self.request;
-        let fields = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS));
-        let query = url.split_once('?').map_or("", |(_, query)| query).split('&');
+        let query = self.request.url.split_once('?').map_or("", |(_, query)| query).split('&');
         let values = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
-        // `Bearer TOKEN`: the token may be echoed without the word before it.
-        let fields =
-            fields.flat_map(|(_, value)| [value.trim(), value.split_whitespace().last().unwrap_or("")]);
-        let secrets = fields.chain(values).filter(|value| value.len() >= SHORTEST_KEY);
+        let secrets = self.request.secrets().chain(values.filter(|value| value.len() >= SHORTEST_KEY));
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }

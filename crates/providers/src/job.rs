@@ -78,7 +78,7 @@ impl Job {
             let outcome = self.attempt(link, self.reserved == Some(index), fetch, now);
             let circuit = match &outcome {
                 Err(problem) if !problem.was_asked() => None,
-                outcome => link.note(now, outcome.as_ref().map(drop)),
+                outcome => link.note(&self.target, now, outcome.as_ref().map(drop)),
             };
             watch(Asked { provider, outcome: outcome.as_ref().map(|answer| &answer.forecast), circuit });
             match outcome {
@@ -96,19 +96,23 @@ impl Job {
         fetch: &(impl Fetch + ?Sized),
         now: Timestamp,
     ) -> Result<Answer, AttemptError> {
-        match link.adapter().plan(&self.target, now)? {
-            Plan::Known(forecast) => Ok(forecast.into()),
+        let mut answer: Answer = match link.adapter().plan(&self.target, now)? {
+            Plan::Known(forecast) => forecast.into(),
             Plan::Ask(request) => {
-                link.admit(now, reserved)?;
+                link.admit(&self.target, now, reserved)?;
                 let body = self.ask(link, request, fetch, now)?;
-                let mut answer = link.adapter().parse(&self.target, &body, now)?;
-                answer.forecast.fill_gaps(LONGEST_FILLED);
-                Ok(answer)
+                link.adapter().parse(&self.target, &body, now)?
             }
+        };
+        let ended = answer.forecast.slots().last().map_or(Timestamp::MIN, |slot| slot.to);
+        if ended <= now {
+            return Err(BadAnswer::Over { provider: link.adapter().name().into(), ended }.into());
         }
+        answer.forecast.fill_gaps(LONGEST_FILLED);
+        Ok(answer)
     }
 
-    /// The answer's body. Where a token is wanted: with the one at hand, and where that is refused, once more
+    /// The answer's body, without what only the asked should know. Where a token is wanted: with the one at hand, and where that is refused, once more
     /// with a new one.
     fn ask(
         &self,
@@ -118,15 +122,16 @@ impl Job {
         now: Timestamp,
     ) -> Result<Vec<u8>, AttemptError> {
         let Some(login) = link.adapter().login() else {
-            return Ok(fetch.fetch(&request, self.patience())?);
+            return Ok(request.redacted(fetch.fetch(&request, self.patience())?));
         };
         if let Some(token) = link.token(now) {
-            match fetch.fetch(&login.admitted(request.clone(), &token), self.patience()) {
+            let admitted = login.admitted(request.clone(), &token);
+            match fetch.fetch(&admitted, self.patience()) {
                 Err(FetchError::Status { status: 401 | 403, .. }) => {
                     link.forget(&token);
                     link.again(now);
                 }
-                other => return Ok(other?),
+                other => return Ok(admitted.redacted(other?)),
             }
         }
         // Another job may have logged in while this one was refused.
@@ -136,17 +141,31 @@ impl Job {
                 let failed =
                     |problem| AttemptError::Login { provider: link.adapter().name().into(), problem };
                 link.again(now);
-                let body = fetch.fetch(&login.request(), self.patience()).map_err(failed)?;
-                let token = login.token(&body, now)?;
+                let asked = login.request();
+                let body = fetch.fetch(&asked, self.patience()).map_err(failed)?;
+                let token = login
+                    .token(&asked.redacted(body), now)
+                    .map_err(|problem| if asked.has_password() { withheld(problem) } else { problem })?;
                 link.keep(&token);
                 token
             }
         };
-        Ok(fetch.fetch(&login.admitted(request, &token), self.patience())?)
+        let admitted = login.admitted(request, &token);
+        Ok(admitted.redacted(fetch.fetch(&admitted, self.patience())?))
     }
 
     fn patience(&self) -> Duration {
         self.timeout.clamp(MIN_TIMEOUT, MAX_TIMEOUT).unsigned_abs()
+    }
+}
+
+/// What is wrong with a login's answer, without its words: they may echo a password in any form.
+fn withheld(problem: BadAnswer) -> BadAnswer {
+    let words = || "withheld, since the request holds a password".to_owned();
+    match problem {
+        BadAnswer::NotTheFormat { provider, .. } => BadAnswer::NotTheFormat { provider, problem: words() },
+        BadAnswer::Refused { provider, .. } => BadAnswer::Refused { provider, message: words() },
+        BadAnswer::Over { .. } | BadAnswer::Empty { .. } => problem,
     }
 }
 
@@ -236,6 +255,16 @@ impl AttemptError {
         }
     }
 
+    /// Whether it may be about this target only, though it looks like trouble with who asks, or like a page
+    /// of somebody in between: zones outside of a plan are answered so.
+    pub(crate) fn may_be_of_one_target(&self) -> bool {
+        matches!(
+            self,
+            Self::Fetch(FetchError::Status { status: 401 | 403, .. })
+                | Self::BadAnswer(BadAnswer::NotTheFormat { .. })
+        )
+    }
+
     /// Whether the provider is well and only has nothing for this target.
     pub(crate) fn is_of_one_target(&self) -> bool {
         match self {
@@ -244,7 +273,9 @@ impl AttemptError {
                 !matches!(status, 401 | 403 | 407 | 408 | 429 | 500..)
             }
             Self::Fetch(FetchError::BadRequest { .. })
-            | Self::BadAnswer(BadAnswer::Empty { .. } | BadAnswer::Refused { .. }) => true,
+            | Self::BadAnswer(BadAnswer::Empty { .. } | BadAnswer::Refused { .. } | BadAnswer::Over { .. }) => {
+                true
+            }
             _ => false,
         }
     }

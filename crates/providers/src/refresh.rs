@@ -22,6 +22,9 @@ pub const MAX_TTL: SignedDuration = SignedDuration::from_hours(24);
 
 /// How many of those that wait longest are looked at for one whose provider may be asked.
 const LOOKED_AT: usize = 32;
+/// A preferred provider's forecast is kept while it covers so much of the future, and is no older: what
+/// stands in for it knows less.
+pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(6);
 /// A clock that steps back by more than this moves what is due along; less is left to pass.
 const BACKWARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
@@ -84,6 +87,8 @@ pub struct Status {
     pub last_success: Option<Timestamp>,
     /// When it is to be refreshed next; `None` while it is in flight.
     pub due: Option<Timestamp>,
+    /// Who answered last, where the latest forecast is a preferred provider's and still good enough.
+    pub stand_in: Option<Arc<str>>,
 }
 
 impl Status {
@@ -227,8 +232,9 @@ impl Refresher {
             return None;
         }
         let alone = self.entries.len() == 1;
+        let chain = self.chain.clone();
         let entry = self.entries.get_mut(target)?;
-        let news = entry.take(outcome, now, alone);
+        let news = entry.take(outcome, now, alone, &chain);
         self.schedule(target);
         news
     }
@@ -287,18 +293,29 @@ impl Entry {
         Self { wanted, since: now, at_least: SignedDuration::ZERO, last: Last::None, status }
     }
 
-    fn take(&mut self, outcome: Result<Answer, RefreshError>, now: Timestamp, alone: bool) -> Option<News> {
+    fn take(
+        &mut self,
+        outcome: Result<Answer, RefreshError>,
+        now: Timestamp,
+        alone: bool,
+        chain: &Chain,
+    ) -> Option<News> {
         self.since = now;
+        self.status.stand_in = None;
         match outcome {
             Ok(Answer { forecast, actuals }) => {
                 let forecast = Arc::new(forecast);
                 self.at_least = SignedDuration::ZERO;
                 let first = self.status.last_success.is_none();
                 self.last = if first && !alone { Last::FirstOfSeveral } else { Last::Well };
-                self.status.latest = Some(Arc::clone(&forecast));
                 self.status.failures = 0;
                 self.status.last_error = None;
                 self.status.last_success = Some(now);
+                if self.status.latest.as_ref().is_some_and(|latest| is_kept(latest, &forecast, chain, now)) {
+                    self.status.stand_in = Some(Arc::clone(&forecast.source));
+                    return None;
+                }
+                self.status.latest = Some(Arc::clone(&forecast));
                 Some(News { forecast, actuals })
             }
             Err(error) => {
@@ -339,6 +356,18 @@ impl Entry {
         };
         pause.max(self.at_least)
     }
+}
+
+/// Whether the latest forecast stays although somebody answered: it is of a provider that stands further
+/// ahead in the chain, covers now and the near future, and is not old.
+fn is_kept(latest: &Forecast, newer: &Forecast, chain: &Chain, now: Timestamp) -> bool {
+    let rank = |forecast: &Forecast| {
+        chain.links().iter().position(|link| link.adapter().name() == &*forecast.source)
+    };
+    let preferred = rank(latest).zip(rank(newer)).is_some_and(|(latest, newer)| latest < newer);
+    let covers =
+        latest.at(now).is_some() && latest.slots().last().is_some_and(|last| last.to >= later(now, KEPT_FOR));
+    preferred && covers && now.duration_since(latest.retrieved_at) < KEPT_FOR
 }
 
 /// A number in 0..1000 that only the arguments decide: no stream, so one target's failures leave the pauses

@@ -36,16 +36,24 @@ impl Adapter for Zones {
     }
 
     fn parse(&self, _: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Answer, BadAnswer> {
-        UkCarbonIntensity::default().parse(&CarbonTarget::from("national"), body, now)
+        let mut answer = UkCarbonIntensity::default().parse(&CarbonTarget::from("national"), body, now)?;
+        answer.forecast.source = self.0.into();
+        Ok(answer)
     }
 }
 
-const GOOD: &str = r#"{"data":[{"from":"2027-01-15T08:00Z","intensity":{"forecast":266}}]}"#;
+/// Covers so much from `now` on.
+fn body(now: Timestamp, cover: SignedDuration) -> Vec<u8> {
+    let to = now + cover;
+    format!(r#"{{"data":[{{"from":"{now}","to":"{to}","intensity":{{"forecast":266}}}}]}}"#).into()
+}
 
 /// How a host does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Does {
     Well,
+    Briefly,
+    Old,
     Fails(u16, Option<i64>),
     Html,
 }
@@ -79,7 +87,9 @@ impl Fetch for Network {
         let now = self.now.get();
         self.asked.borrow_mut().push((now, request.url.clone()));
         match (self.does)(&request.url, now) {
-            Does::Well => Ok(GOOD.into()),
+            Does::Well => Ok(body(now, seconds(86_400))),
+            Does::Briefly => Ok(body(now, seconds(3_600))),
+            Does::Old => Ok(body(at(-90_000), seconds(86_400))),
             Does::Html => Ok(b"<html>busy</html>".into()),
             Does::Fails(status, wait) => Err(FetchError::Status {
                 url: request.url.clone(),
@@ -177,18 +187,130 @@ fn the_next_one_stands_in_while_the_first_is_left_alone() {
         if fails { Does::Fails(503, None) } else { Does::Well }
     });
     let mut refresher = refresher(chain(&[("a", rate(100)), ("b", rate(100))]), 50);
-    let sources = |refresher: &Refresher| {
-        let latest = refresher.statuses().filter_map(|(_, status)| status.latest.clone());
-        latest.map(|forecast| forecast.retrieved_at).min()
-    };
     run(&mut refresher, &network, 1_200);
-    assert!(sources(&refresher) >= Some(at(900)), "nobody waits for the one that fails");
-    assert!(refresher.statuses().all(|(_, status)| status.failures == 0));
+    // What the first one said covers the day still: who stands in is asked and said, and knows no better.
+    for (_, status) in refresher.statuses() {
+        assert_eq!(status.stand_in.as_deref(), Some("b"));
+        assert!(status.failures == 0 && &*status.latest.as_ref().unwrap().source == "a");
+    }
     let (tried, stood_in) = (network.calls("a", 300, 1_200), network.calls("b", 300, 1_200));
     assert!(tried.len() < 15 && stood_in.len() > 100, "{} {}", tried.len(), stood_in.len());
     // It is preferred again as soon as it answers.
     run(&mut refresher, &network, 2_400);
     assert!(network.calls("b", 1_200 + LONGEST_PAUSE.as_secs(), 2_400).is_empty());
+}
+
+#[test]
+fn what_stands_in_is_taken_once_the_preferred_forecast_is_no_longer_good_enough() {
+    let days = |hours: i64| hours * 3_600;
+    for (well, replaced) in [(Does::Well, days(7)), (Does::Briefly, 700)] {
+        let network = Network::new(move |url, now| {
+            if !url.starts_with("http://a/") {
+                Does::Well
+            } else if now < at(10) {
+                well
+            } else {
+                Does::Fails(500, None)
+            }
+        });
+        let mut refresher = refresher(chain(&[("a", Limits::default()), ("b", Limits::default())]), 1);
+        let source = |refresher: &Refresher| {
+            let (_, status) = refresher.statuses().next().unwrap();
+            status.latest.as_ref().unwrap().source.to_string()
+        };
+        run(&mut refresher, &network, 10);
+        assert_eq!(source(&refresher), "a");
+        run(&mut refresher, &network, replaced);
+        assert_eq!(source(&refresher), "b", "{well:?}");
+    }
+}
+
+#[test]
+fn a_forecast_that_is_over_is_none() {
+    let network = Network::new(|url, _| if url.starts_with("http://a/") { Does::Old } else { Does::Well });
+    let mut refresher = refresher(chain(&[("a", Limits::default()), ("b", Limits::default())]), 1);
+    let job = refresher.take_due(at(0)).unwrap();
+    let answer = job.run(&network, at(0)).unwrap();
+    assert_eq!(&*answer.forecast.source, "b");
+    let alone = providers::Job::new(job.target.clone(), seconds(2), chain(&[("a", Limits::default())]));
+    let refused = alone.run(&network, at(0)).unwrap_err().to_string();
+    assert!(refused.contains("a answered a forecast that ended at "), "{refused}");
+}
+
+#[test]
+fn zones_outside_of_a_plan_take_the_provider_from_nobody() {
+    for wrong in [Does::Fails(401, None), Does::Fails(403, None), Does::Html] {
+        // By name the good ones come last: everything is due at once, at first.
+        let network = Network::new(move |url, _| {
+            let zone: usize = url.rsplit(':').next().unwrap().parse().unwrap();
+            if zone < 7 { wrong } else { Does::Well }
+        });
+        let mut refresher = refresher(chain(&[("a", rate(10))]), 10);
+        let day = 86_400;
+        run(&mut refresher, &network, day);
+        for (target, status) in refresher.statuses() {
+            let good = ["zone:7", "zone:8", "zone:9"].contains(&target.as_str());
+            assert_eq!(status.latest.is_some(), good, "{target}");
+        }
+        for zone in 7..10 {
+            let asked = network.asked.borrow();
+            let calls: Vec<_> =
+                asked.iter().filter(|(_, url)| url.ends_with(&format!("zone:{zone}"))).collect();
+            assert!(calls[0].0 < at(120), "{wrong:?}: the first at {}", calls[0].0);
+            let longest = calls.windows(2).map(|pair| pair[1].0.duration_since(pair[0].0)).max().unwrap();
+            assert!(longest <= seconds(400) && calls.len() > 250, "{wrong:?} {zone}: {longest:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_none_is_found_out() {
+    let network = Network::new(|_, _| Does::Fails(401, None));
+    let mut refresher = refresher(chain(&[("a", rate(10))]), 100);
+    run(&mut refresher, &network, 3_600);
+    let calls = network.calls("a", 0, 3_600).len();
+    assert!((10..200).contains(&calls), "{calls}");
+    assert!(matches!(
+        refresher.chain().links()[0].status(at(3_600)).circuit,
+        CircuitState::Open { .. } | CircuitState::Trying
+    ));
+}
+
+/// Wants a key.
+#[derive(Debug)]
+struct Keyed;
+
+impl Adapter for Keyed {
+    fn name(&self) -> &str {
+        "keyed"
+    }
+
+    fn plan(&self, _: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
+        Ok(Plan::Ask(Request::json("http://keyed/".into()).with("auth-token", "SUPERSECRETKEY99")))
+    }
+
+    fn parse(&self, target: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Answer, BadAnswer> {
+        Zones("keyed").parse(target, body, now)
+    }
+}
+
+/// Says what it was asked with, as pages of proxies do.
+struct Echo;
+
+impl Fetch for Echo {
+    fn fetch(&self, request: &Request, _: Duration) -> Result<Vec<u8>, FetchError> {
+        let fields = request.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        Ok(format!("<html>seen {}</html>", fields.collect::<Vec<_>>().join(", ")).into())
+    }
+}
+
+#[test]
+fn a_key_that_is_echoed_is_shown_to_nobody() {
+    let job =
+        providers::Job::new(CarbonTarget::from("DE"), seconds(2), Chain::new(vec![Arc::new(Keyed) as _]));
+    let refused = job.run(&Echo, at(0)).unwrap_err().to_string();
+    assert!(refused.contains("auth-token: ***") && !refused.contains("SUPERSECRET"), "{refused}");
+    assert!(!format!("{:?}", job.chain.links()[0].status(at(0))).contains("SUPERSECRET"));
 }
 
 #[test]

@@ -19,6 +19,9 @@ struct Item {
     target: CarbonTarget,
     #[serde(skip_serializing_if = "Option::is_none")]
     forecast: Option<Known>,
+    /// Who answered last, where the forecast above is a preferred provider's and still good enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stand_in: Option<String>,
     /// Refreshes that failed since the last that did not.
     failures: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +136,7 @@ fn item(target: CarbonTarget, status: Status, now: Timestamp) -> Item {
     Item {
         target,
         forecast,
+        stand_in: status.stand_in.as_deref().map(ToOwned::to_owned),
         failures: status.failures,
         last_error: status.last_error,
         next_refresh: status.due,
