@@ -47,6 +47,7 @@
 //! gap, for the engine to judge.
 
 pub mod adapter;
+pub mod archive;
 pub mod carbon_aware_sdk;
 pub mod chain;
 pub mod configmap;
@@ -73,6 +74,7 @@ pub mod uk;
 pub mod watttime;
 
 pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
+pub use archive::Archive;
 pub use carbon_aware_sdk::CarbonAwareSdk;
 pub use chain::Chain;
 pub use configmap::ConfigMap;
