@@ -4,11 +4,14 @@
 //! [`models::settings`], so that key, variable, default, range and help cannot disagree.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use jiff::SignedDuration;
 use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json};
 use policies::Registry;
+use providers::archive::Bounds;
 use providers::http::check_url;
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -26,6 +29,8 @@ pub(crate) struct Settings {
     /// The layer below every schedule's own configuration.
     pub(crate) defaults: Overrides,
     pub(crate) carbon: CarbonChain,
+    /// How much is kept of what was forecast.
+    pub(crate) vintages: Bounds,
     pub(crate) anonymous_writes: bool,
     pub(crate) max_schedules: usize,
     pub(crate) workers: usize,
@@ -109,6 +114,7 @@ pub(crate) fn command() -> Command {
         )
         .next_help_heading("Carbon forecasts")
         .args(carbon_args::flags())
+        .args(vintages_flags())
         .next_help_heading("Schedule defaults")
         .arg(
             text(
@@ -143,6 +149,15 @@ pub(crate) fn command() -> Command {
             "SECONDS",
             "How often they would be [default: 15]",
         ))
+}
+
+fn vintages_flags() -> [Arg; 2] {
+    let days = "How far back received forecasts are kept for replays, in [1, 366]";
+    let mib = "Most memory they take, in MiB in [0, 65535]; an eighth of it for one target";
+    [
+        text("vintages-days", "VINTAGES_DAYS", "DAYS", days).default_value("60"),
+        text("vintages-mib", "VINTAGES_MIB", "MIB", mib).default_value("64"),
+    ]
 }
 
 impl Settings {
@@ -196,6 +211,7 @@ impl Settings {
             default_id: given.default_id()?,
             defaults,
             carbon,
+            vintages: given.vintages()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
             workers: given
@@ -238,6 +254,20 @@ impl Given<'_> {
             return Err(self.wrong(id, &"expected a whole number above 0"));
         }
         Ok(count)
+    }
+
+    fn vintages(&self) -> anyhow::Result<Bounds> {
+        let within = |id, expected, range: RangeInclusive<u16>, default| match self.parse(id, expected)? {
+            Some(number) if !range.contains(&number) => {
+                Err(self.wrong(id, &format_args!("expected {expected}")))
+            }
+            number => Ok(number.unwrap_or(default)),
+        };
+        let days = within("vintages-days", "a whole number of days in [1, 366]", 1..=366, 60)?;
+        let expected = "a whole number of MiB in [0, 65535]";
+        let bytes = usize::from(within("vintages-mib", expected, 0..=u16::MAX, 64)?) << 20;
+        let age = SignedDuration::from_hours(24 * i64::from(days));
+        Ok(Bounds { age, target_bytes: bytes / 8, bytes, ..Bounds::default() })
     }
 
     fn seconds(&self, id: &str) -> anyhow::Result<Option<f64>> {

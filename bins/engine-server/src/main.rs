@@ -8,6 +8,7 @@ mod logging;
 mod metrics;
 mod state;
 mod turn;
+mod vintages;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -22,6 +23,7 @@ use policies::Registry;
 use args::Settings;
 use forecasts::{ChainTargets, Refresh};
 use state::{State, now};
+use vintages::Vintages;
 
 fn main() -> ExitCode {
     let matches = args::command().get_matches();
@@ -65,7 +67,9 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     }
 
     let recorder = metrics::install()?;
-    let state = Arc::new(State::new(engine, settings.default_id.clone(), seed, settings.anonymous_writes));
+    let vintages = Vintages::new(settings.vintages);
+    let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
+    let state = Arc::new(State::new(engine, vintages, default_id, seed, writes));
     let refresh = Arc::new(Refresh::new(chain, seed));
     let api = bind(settings.listen, "--listen")?;
     let metrics_listener = bind(settings.metrics_listen, "--metrics-listen")?;

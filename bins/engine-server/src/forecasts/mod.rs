@@ -104,6 +104,7 @@ impl Refresh {
             }
         }
         if let Some(news) = news {
+            state.vintages.record(&job.target, &news);
             match pass_on(&mut state.engine(), &job.target, news) {
                 Ok(()) => state.wake.notify_one(),
                 Err(problem) => tracing::warn!(target: "engine_server::forecasts", "{problem}"),

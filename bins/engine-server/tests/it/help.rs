@@ -145,6 +145,12 @@ fn help_reads_so() {
               [default: 1800]
           --carbon-prometheus-signal <SIGNAL>
               What it tells: average or marginal [env: CARBON_PROMETHEUS_SIGNAL=] [default: average]
+          --vintages-days <DAYS>
+              How far back received forecasts are kept for replays, in [1, 366] [env: VINTAGES_DAYS=]
+              [default: 60]
+          --vintages-mib <MIB>
+              Most memory they take, in MiB in [0, 65535]; an eighth of it for one target [env:
+              VINTAGES_MIB=] [default: 64]
 
     Schedule defaults:
           --default-schedule-namespace <NAMESPACE>

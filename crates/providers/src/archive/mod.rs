@@ -179,7 +179,7 @@ impl Archive {
 
     /// How many vintages are kept, of all targets.
     pub fn kept(&self) -> usize {
-        self.targets.values().flatten().map(|series| series.known_since().count()).sum()
+        self.targets.values().flatten().map(|series| series.vintages().len()).sum()
     }
 
     /// Bytes of memory taken, nearly.
