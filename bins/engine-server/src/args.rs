@@ -12,12 +12,11 @@ use jiff::SignedDuration;
 use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json};
 use policies::Registry;
 use providers::archive::Bounds;
-use providers::http::check_url;
+use providers::settings::{self, ProviderChain};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::carbon_args;
-use crate::forecasts::CarbonChain;
 use crate::logging::{LogFormat, level};
 
 /// What the process was asked to do.
@@ -28,7 +27,7 @@ pub(crate) struct Settings {
     pub(crate) default_id: ScheduleId,
     /// The layer below every schedule's own configuration.
     pub(crate) defaults: Overrides,
-    pub(crate) carbon: CarbonChain,
+    pub(crate) carbon: ProviderChain,
     /// How much is kept of what was forecast.
     pub(crate) vintages: Bounds,
     pub(crate) anonymous_writes: bool,
@@ -179,7 +178,7 @@ impl Settings {
             Registry::builtin().create(policy, 0).map_err(|wrong| given.wrong("scheduler-policy", &wrong))?;
             defaults.policy = Some(policy.into());
         }
-        let (carbon, asks_prometheus) = carbon_args::chain(&given)?;
+        let (carbon, asks_prometheus) = settings::chain(&given)?;
         defaults.carbon_target = given.text("carbon-api-target").map(CarbonTarget::from);
         match &defaults.carbon_target {
             Some(target) => carbon.check(target).map_err(|wrong| given.wrong("carbon-api-target", &wrong))?,
@@ -200,9 +199,9 @@ impl Settings {
         }
         let metrics_port: u16 = given.parse("metrics-port", "a port from 0 to 65535")?.unwrap_or(8001);
         let log_level = given.text("loglevel").unwrap_or("INFO");
-        given.url("prometheus-url")?;
+        settings::url(&given, "prometheus-url")?;
         given.seconds("metrics-poll-interval-sec")?;
-        given.url("carbon-api-url")?;
+        settings::url(&given, "carbon-api-url")?;
         let inactive =
             [Some("prometheus-url").filter(|_| !asks_prometheus), Some("metrics-poll-interval-sec")];
         Ok(Self {
@@ -243,7 +242,7 @@ impl Given<'_> {
         self.0.get_one::<String>(id).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
-    pub(crate) fn parse<T: std::str::FromStr>(&self, id: &str, expected: &str) -> anyhow::Result<Option<T>> {
+    fn parse<T: std::str::FromStr>(&self, id: &str, expected: &str) -> anyhow::Result<Option<T>> {
         let parsed = self.text(id).map(str::parse).transpose();
         parsed.map_err(|_| self.wrong(id, &format_args!("expected {expected}")))
     }
@@ -278,12 +277,6 @@ impl Given<'_> {
             }
             seconds => Ok(seconds),
         }
-    }
-
-    pub(crate) fn url(&self, id: &str) -> anyhow::Result<Option<String>> {
-        let Some(url) = self.text(id) else { return Ok(None) };
-        check_url(url).map_err(|wrong| self.wrong(id, &wrong))?;
-        Ok(Some(url.to_owned()))
     }
 
     /// Namespace and name are judged one by one, so that the message names the right variable.
@@ -328,11 +321,6 @@ fn switch(name: &'static str, env: &'static str, help: &'static str) -> Arg {
         .num_args(0..=1)
         .require_equals(true)
         .default_missing_value("true")
-}
-
-/// `WATTTIME_URL` for `watttime-url`.
-pub(crate) fn variable(flag: &str) -> String {
-    flag.to_ascii_uppercase().replace('-', "_")
 }
 
 /// `--target-error` for `TARGET_ERROR`.

@@ -46,7 +46,7 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
     let seed = instance();
-    let chain = settings.carbon.adapters()?;
+    let chain = settings.carbon.adapters(forecasts::trace)?;
     let options = EngineOptions {
         defaults: settings.defaults.clone(),
         seed,

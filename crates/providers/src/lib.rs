@@ -69,6 +69,8 @@ pub mod prometheus;
 mod reading;
 pub mod refresh;
 pub mod secret;
+#[cfg(feature = "http")]
+pub mod settings;
 pub mod trace;
 pub mod uk;
 pub mod watttime;

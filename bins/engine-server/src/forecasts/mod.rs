@@ -1,7 +1,7 @@
 //! Keeping forecasts fresh: a few threads that ask upstream, so that nothing else ever waits for it.
 
 mod reader;
-mod source;
+mod trace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,9 +12,8 @@ use models::{CarbonTarget, Forecast};
 use providers::{Adapter, Attempt, AttemptError, Job, News, Plan, RefreshError, Refresher, Wanted};
 
 use crate::state::{State, now, until};
-pub(crate) use reader::FILE;
 use reader::Reader;
-pub(crate) use source::{CarbonChain, CarbonSource, Member};
+pub(crate) use trace::trace;
 
 /// Requests under way at once. A dead upstream holds a thread for `carbonTimeout`; others go on.
 const THREADS: usize = 4;
