@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use models::CarbonTarget;
+use jiff::SignedDuration;
+use models::{CarbonTarget, Timestamp};
 use providers::News;
 use providers::archive::{Archive, Bounds, Recorded};
 
@@ -19,7 +20,8 @@ impl Vintages {
     /// Keeps what a refresh brought. It is known from now on: what the forecast says of its receipt is when
     /// it was asked for.
     pub(crate) fn record(&self, target: &CarbonTarget, news: &News) {
-        let received = now();
+        // The clock is read to the millisecond below: never stamp what is known too early.
+        let received = now().checked_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX);
         let mut archive = self.lock();
         let recorded = archive.record(target, &news.forecast, received);
         archive.record_actuals(target, news.forecast.signal, &news.actuals, received);

@@ -145,7 +145,7 @@ fn stop_signal() -> anyhow::Result<Receiver<()>> {
     Ok(told)
 }
 
-/// The wall clock, to the millisecond, as the server has it.
+/// The wall clock, to the millisecond above: what is known is never stamped too early.
 fn now() -> Timestamp {
     let exact = Timestamp::now();
     let rounding = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
