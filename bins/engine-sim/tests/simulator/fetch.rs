@@ -165,6 +165,10 @@ fn ctrl_c_ends_it_after_the_current_write() {
     while upstream.asked().len() < 2 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
+    // Meanwhile nobody else writes there.
+    let said = desk.run(&fetch(&upstream, ""));
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("gb/vintages.csv: another process records into it"), "{}", said.err);
     let kill = format!("kill -INT {}", child.id());
     assert!(Command::new("/bin/sh").arg("-c").arg(kill).status().unwrap().success());
     while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
