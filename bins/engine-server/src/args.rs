@@ -5,18 +5,23 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use jiff::SignedDuration;
-use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json};
+use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json, ranges};
 use policies::Registry;
+use providers::CounterQuery;
 use providers::archive::Bounds;
+use providers::counters::{DEFAULT_LABEL, DEFAULT_QUERY};
 use providers::settings::{self, ProviderChain};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::carbon_args;
+use crate::feedback::Counters;
+use crate::forecasts::CallLimits;
 use crate::logging::{LogFormat, level};
 
 /// What the process was asked to do.
@@ -27,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) default_id: ScheduleId,
     /// The layer below every schedule's own configuration.
     pub(crate) defaults: Overrides,
+    pub(crate) call_limits: CallLimits,
     pub(crate) carbon: ProviderChain,
     /// How much is kept of what was forecast.
     pub(crate) vintages: Bounds,
@@ -35,8 +41,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     pub(crate) log_level: LevelFilter,
     pub(crate) log_format: LogFormat,
-    /// What was asked for that does nothing yet.
-    pub(crate) inactive: Vec<&'static str>,
+    /// Whom to ask what was served, if anybody.
+    pub(crate) counters: Option<Counters>,
     /// Only say whether all this could be started.
     pub(crate) check: bool,
 }
@@ -113,41 +119,20 @@ pub(crate) fn command() -> Command {
         )
         .next_help_heading("Carbon forecasts")
         .args(carbon_args::flags())
+        .args(CallLimits::flags())
         .args(vintages_flags())
         .next_help_heading("Schedule defaults")
-        .arg(
-            text(
-                "default-schedule-namespace",
-                "DEFAULT_SCHEDULE_NAMESPACE",
-                "NAMESPACE",
-                "Namespace behind GET /schedule",
-            )
-            .default_value("default"),
-        )
-        .arg(
-            text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule")
-                .default_value("default"),
-        )
-        .arg(text(
-            "scheduler-policy",
-            "SCHEDULER_POLICY",
-            "POLICY",
-            "Policy of schedules that name none [default: credit-greedy]",
-        ))
-        .arg(text(
-            "scheduler-strategies",
-            "SCHEDULER_STRATEGIES",
-            "JSON",
-            "Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and 0.7]",
-        ))
+        .arg(text("default-schedule-namespace", "DEFAULT_SCHEDULE_NAMESPACE", "NAMESPACE", "Namespace behind GET /schedule").default_value("default"))
+        .arg(text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule").default_value("default"))
+        .arg(text("scheduler-policy", "SCHEDULER_POLICY", "POLICY", "Policy of schedules that name none [default: credit-greedy]"))
+        .arg(text("scheduler-strategies", "SCHEDULER_STRATEGIES", "JSON", "Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and 0.7]"))
+        .arg(switch("scheduler-calibrate", "SCHEDULER_CALIBRATE", "Let decisions follow the precision and energy that feedback measured, in schedules that do not say [default: false]"))
         .args(scheduler)
-        .next_help_heading("Accepted, not active yet")
-        .arg(text(
-            "metrics-poll-interval-sec",
-            "METRICS_POLL_INTERVAL_SEC",
-            "SECONDS",
-            "How often they would be [default: 15]",
-        ))
+        .next_help_heading("Feedback")
+        .arg(text("prometheus-url", "PROMETHEUS_URL", "URL", "Where Prometheus is, to be asked for the requests that were served, and for CARBON_PROMETHEUS_QUERY [default: nobody is asked]"))
+        .arg(text("metrics-poll-interval-sec", "METRICS_POLL_INTERVAL_SEC", "SECONDS", "How often each schedule's are asked for, 1 to 3600 [default: 15]"))
+        .arg(text("metrics-query", "METRICS_QUERY", "PROMQL", "What is asked; {namespace}, {schedule}, {window} (seconds) and {label} are filled in [default: the increase of router_http_requests_total by flavour in the namespace]"))
+        .arg(text("metrics-flavour-label", "METRICS_FLAVOUR_LABEL", "LABEL", "Label of the answer that names the flavour").default_value(DEFAULT_LABEL))
 }
 
 fn vintages_flags() -> [Arg; 2] {
@@ -178,7 +163,7 @@ impl Settings {
             Registry::builtin().create(policy, 0).map_err(|wrong| given.wrong("scheduler-policy", &wrong))?;
             defaults.policy = Some(policy.into());
         }
-        let (carbon, asks_prometheus) = settings::chain(&given)?;
+        let carbon = settings::chain(&given)?;
         defaults.carbon_target = given.text("carbon-api-target").map(CarbonTarget::from);
         match &defaults.carbon_target {
             Some(target) => carbon.check(target).map_err(|wrong| given.wrong("carbon-api-target", &wrong))?,
@@ -199,16 +184,16 @@ impl Settings {
         }
         let metrics_port: u16 = given.parse("metrics-port", "a port from 0 to 65535")?.unwrap_or(8001);
         let log_level = given.text("loglevel").unwrap_or("INFO");
-        settings::url(&given, "prometheus-url")?;
-        given.seconds("metrics-poll-interval-sec")?;
-        settings::url(&given, "carbon-api-url")?;
-        let inactive =
-            [Some("prometheus-url").filter(|_| !asks_prometheus), Some("metrics-poll-interval-sec")];
+        given.url("carbon-api-url")?;
+        if given.text("scheduler-calibrate").is_some() {
+            defaults.calibrate = Some(given.switch("scheduler-calibrate")?);
+        }
         Ok(Self {
             listen: given.parse("listen", ADDRESS)?.unwrap_or_else(|| anywhere(80)),
             metrics_listen: given.parse("metrics-listen", ADDRESS)?.unwrap_or_else(|| anywhere(metrics_port)),
             default_id: given.default_id()?,
             defaults,
+            call_limits: CallLimits::read(&given)?,
             carbon,
             vintages: given.vintages()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
@@ -221,7 +206,7 @@ impl Settings {
                 None => LogFormat::Text,
                 Some(text) => text.parse().map_err(|wrong: String| given.wrong("log-format", &wrong))?,
             },
-            inactive: inactive.into_iter().flatten().filter(|id| given.text(id).is_some()).collect(),
+            counters: given.counters()?,
             check: matches.get_flag("check"),
         })
     }
@@ -242,7 +227,7 @@ impl Given<'_> {
         self.0.get_one::<String>(id).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
-    fn parse<T: std::str::FromStr>(&self, id: &str, expected: &str) -> anyhow::Result<Option<T>> {
+    pub(crate) fn parse<T: std::str::FromStr>(&self, id: &str, expected: &str) -> anyhow::Result<Option<T>> {
         let parsed = self.text(id).map(str::parse).transpose();
         parsed.map_err(|_| self.wrong(id, &format_args!("expected {expected}")))
     }
@@ -269,14 +254,26 @@ impl Given<'_> {
         Ok(Bounds { age, target_bytes: bytes / 8, bytes, ..Bounds::default() })
     }
 
-    fn seconds(&self, id: &str) -> anyhow::Result<Option<f64>> {
-        let expected = "a number of seconds above 0";
-        match self.parse::<f64>(id, expected)? {
-            Some(seconds) if !seconds.is_finite() || seconds <= 0.0 => {
-                Err(self.wrong(id, &format_args!("expected {expected}")))
+    /// All of it is judged, also where nobody is to be asked.
+    fn counters(&self) -> anyhow::Result<Option<Counters>> {
+        let label = self.text("metrics-flavour-label").unwrap_or(DEFAULT_LABEL);
+        let query = match (self.text("metrics-query"), CounterQuery::new(DEFAULT_QUERY, label)) {
+            (_, Err(wrong)) => return Err(self.wrong("metrics-flavour-label", &wrong)),
+            (None, Ok(query)) => query,
+            (Some(text), Ok(_)) => {
+                CounterQuery::new(text, label).map_err(|wrong| self.wrong("metrics-query", &wrong))?
             }
-            seconds => Ok(seconds),
-        }
+        };
+        let interval = self.text("metrics-poll-interval-sec").map_or(Ok(15.0), |text| {
+            json::number_text(text, &ranges::POLL_INTERVAL)
+                .map_err(|wrong| self.wrong("metrics-poll-interval-sec", &wrong))
+        })?;
+        let url = self.url("prometheus-url")?;
+        Ok(url.map(|url| Counters { url, query, interval: Duration::from_secs_f64(interval) }))
+    }
+
+    fn url(&self, id: &str) -> anyhow::Result<Option<String>> {
+        Ok(settings::url(self, id)?)
     }
 
     /// Namespace and name are judged one by one, so that the message names the right variable.

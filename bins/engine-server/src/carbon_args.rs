@@ -9,7 +9,8 @@ use crate::args::{Given, text};
 
 /// The flags, under their heading.
 pub(crate) fn flags() -> impl Iterator<Item = Arg> {
-    SPECS.iter().map(|spec| {
+    // Prometheus is asked for feedback, too: its flag stands there.
+    SPECS.iter().filter(|spec| spec.flag != "prometheus-url").map(|spec| {
         let flag = text(spec.flag, spec.variable, spec.value, spec.help).hide_env_values(spec.hidden);
         match spec.default {
             Some(default) => flag.default_value(default),

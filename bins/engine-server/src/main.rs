@@ -2,6 +2,7 @@
 
 mod args;
 mod carbon_args;
+mod feedback;
 mod forecasts;
 mod http;
 mod logging;
@@ -21,6 +22,7 @@ use models::{Config, Overrides};
 use policies::Registry;
 
 use args::Settings;
+use feedback::Polling;
 use forecasts::{ChainTargets, Refresh};
 use state::{State, now};
 use vintages::Vintages;
@@ -46,12 +48,13 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
     let seed = instance();
-    let chain = settings.carbon.adapters(forecasts::trace)?;
+    let adapters = settings.carbon.adapters(forecasts::trace)?;
+    let chain = settings.call_limits.chain(adapters.clone()).map_err(anyhow::Error::msg)?;
     let options = EngineOptions {
         defaults: settings.defaults.clone(),
         seed,
         max_schedules: settings.max_schedules,
-        targets: Arc::new(ChainTargets(chain.clone())),
+        targets: Arc::new(ChainTargets(adapters)),
         ..EngineOptions::default()
     };
     let engine = Engine::new(options, Registry::builtin()).with_publisher(Arc::new(logging::EvaluationLog));
@@ -61,9 +64,6 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     for warning in warnings {
         tracing::warn!("{warning}");
-    }
-    for name in &settings.inactive {
-        tracing::warn!("--{name} is accepted but not active yet");
     }
 
     let recorder = metrics::install()?;
@@ -77,10 +77,13 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     // The default schedule exists from the first request on.
     state.engine().configure(&settings.default_id, Overrides::default(), now())?;
     refresh.start(&state)?;
+    if let Some(counters) = &settings.counters {
+        Arc::new(Polling::new(counters.clone())).start(&state)?;
+    }
 
     let workers = settings.workers;
     actix_web::rt::System::new().block_on(async move {
-        let api = http::serve(&state, api, workers)?;
+        let api = http::serve(&state, &refresh, api, workers)?;
         let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener)?;
         let turning = actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder));
         // From the announcement on a stop is a good end.

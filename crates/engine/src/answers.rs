@@ -25,8 +25,20 @@ pub struct FeedbackReport {
     pub credit_velocity: f64,
     /// Requests of this post.
     pub total_requests: u64,
-    /// Whether this post was counted before, by its source and sequence: nothing was counted now.
+    /// Whether this post was counted before, by its source and sequence or by a poll: nothing was counted now.
     pub duplicate: bool,
+}
+
+/// What a poll's counts did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Polled {
+    /// They were counted.
+    Counted {
+        /// Flavours that are not the schedule's, with the requests that were left out.
+        unknown: Vec<(String, u64)>,
+    },
+    /// Nothing was: something of the window is accounted for already, or a router posts.
+    Refused,
 }
 
 /// What a tick did.

@@ -13,13 +13,14 @@ use models::{
 use policies::{Menu, Registry};
 use serde_json::{Map, Value};
 
-use crate::answers::{Accepted, FeedbackReport, Tick, WantedForecast};
+use crate::answers::{Accepted, FeedbackReport, Polled, Tick, WantedForecast};
 use crate::board::{Board, Published, Publisher, View};
 use crate::cadence::Cadence;
 use crate::error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
-use crate::evaluate::{Scratch, dominated, inactive};
+use crate::evaluate::{Scratch, inactive, menu_warnings};
 use crate::forecasts::Forecasts;
 use crate::options::{EngineOptions, Spread};
+use crate::reports::Polling;
 use crate::session::{Session, Setup};
 use crate::time::{earlier, later, seconds};
 
@@ -28,6 +29,8 @@ pub const MAX_EVALUATIONS_PER_TICK: usize = 256;
 /// Most carbon targets followed at once. Each costs a forecast, an own forecast where a policy plans, and
 /// upstream calls; a schedule that asks for one more follows the default target, and says so.
 pub const MAX_CARBON_TARGETS: usize = 2_048;
+/// Most sentences of whoever polls.
+pub const MAX_NOTES: usize = 8;
 /// A clock that went back further than this makes every schedule due at once.
 const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 
@@ -97,7 +100,7 @@ impl Engine {
         self.options.targets.check(&target).map_err(|problem| Problems::one("/carbonTarget", problem))?;
         // As if a PUT had asked for them: what is inactive in them is worth a word, too.
         let setup = self.setup(&id, self.options.defaults.clone())?;
-        Ok(setup.warnings.iter().map(ToString::to_string).collect())
+        Ok(setup.warnings.iter().chain(&setup.menu_warnings).map(ToString::to_string).collect())
     }
 
     /// Puts a configuration in force and evaluates at once.
@@ -121,7 +124,7 @@ impl Engine {
             return Err(ConfigureError::TooManySchedules { limit: self.options.max_schedules });
         }
         let setup = self.setup(id, overrides)?;
-        let said = |session: &Session| session.warnings.iter().map(ToString::to_string).collect();
+        let said = |session: &Session| session.said().map(ToString::to_string).collect();
         let Some(session) = self.sessions.get_mut(id) else {
             let session = Session::new(setup);
             let accepted =
@@ -234,9 +237,54 @@ impl Engine {
             realized_precision: served.mean_error().map(|error| 1.0 - error),
             credit_balance: session.ledger.balance(),
             credit_velocity: session.ledger.velocity(now),
-            total_requests: served.requests(),
+            total_requests: feedback.total(),
             duplicate,
         })
+    }
+
+    /// Whether a schedule may be polled at `now`, and what of the past nobody has told about.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSchedule`], the only way to fail.
+    pub fn polling(&self, id: &ScheduleId, now: Timestamp) -> Result<Polling, UnknownSchedule> {
+        let session = self.sessions.get(id).ok_or_else(|| UnknownSchedule(id.clone()))?;
+        Ok(session.reports.polling(now))
+    }
+
+    /// Counts what a poll of the routers' own counters found between two instants, as [`Engine::polling`]
+    /// allows it: nothing of it is counted where a router has posted meanwhile, or where a part of the window
+    /// was counted before. Flavours that are not the schedule's are answered, and never counted.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSchedule`], the only way to fail.
+    pub fn poll(
+        &mut self,
+        id: &ScheduleId,
+        window: (Timestamp, Timestamp),
+        counts: &[(String, u64)],
+        now: Timestamp,
+    ) -> Result<Polled, UnknownSchedule> {
+        let unknown = self.session(id)?.record_poll(window, counts, now);
+        Ok(unknown.map_or(Polled::Refused, |unknown| Polled::Counted { unknown }))
+    }
+
+    /// What whoever polls has to say: published among the warnings from the next evaluation on, until it says
+    /// something else. At most [`MAX_NOTES`].
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownSchedule`], the only way to fail.
+    pub fn note(&mut self, id: &ScheduleId, mut notes: Vec<Arc<str>>) -> Result<(), UnknownSchedule> {
+        notes.truncate(MAX_NOTES);
+        self.session(id)?.notes = notes;
+        Ok(())
+    }
+
+    /// Whether nobody has asked anything of a schedule: it is as the defaults have it.
+    pub fn is_untouched(&self, id: &ScheduleId) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.overrides == Overrides::default())
     }
 
     /// Takes a forecast in. Where it says anything new, the schedules that follow it become due. One for a
@@ -356,12 +404,7 @@ impl Engine {
         let mut warnings = inactive(|setting| overrides.number(setting).is_some());
         warnings.extend(created.warning.map(Into::into));
         let menu = Menu::new(config.flavours());
-        if let Some(menu) = &menu {
-            warnings.extend(menu.warnings().map(Into::into));
-            if created.policy.looks_ahead() {
-                warnings.extend(menu.dominated().map(|entry| dominated(&entry.name)));
-            }
-        }
+        let menu_warnings = menu_warnings(menu.as_ref(), created.policy.looks_ahead());
         let mut target = config.carbon_target().clone();
         let room = self.by_target.len() < MAX_CARBON_TARGETS || self.by_target.contains_key(&target);
         let checked = self.options.targets.check(&target).and_then(|()| {
@@ -383,7 +426,8 @@ impl Engine {
                 Spread::None => 0.0,
             },
         };
-        Ok(Setup { overrides, config, menu, policy: created.policy, bounds, target, cadence, warnings })
+        let policy = created.policy;
+        Ok(Setup { overrides, config, menu, policy, bounds, target, cadence, warnings, menu_warnings })
     }
 
     /// A stream of its own for every schedule, the same on every run.

@@ -10,7 +10,7 @@ use models::schedule::{
     Schedule, UsedFor,
 };
 use models::weights::apportion;
-use models::{CarbonTarget, Forecast, Setting, Timestamp};
+use models::{CarbonTarget, FlavourSet, Forecast, Setting, Timestamp};
 use policies::throttle::throttle;
 use policies::{Decision, Menu, PriceUnit, Situation};
 
@@ -43,7 +43,9 @@ impl Session {
         scratch: &mut Scratch,
     ) -> Option<Schedule> {
         self.end_interval(now);
+        self.believe();
         self.menu.as_ref()?;
+        self.reports.begin(now);
         if self.manual.as_ref().is_some_and(|overriding| overriding.until <= now) {
             self.manual = None;
         }
@@ -106,7 +108,7 @@ impl Session {
         }
         let balance_before = situation.balance;
         let flavours = self.shares(scratch);
-        let avg_precision = mean_precision(&flavours);
+        let avg_precision = mean_precision(&flavours, &self.believed);
 
         // What was published is what is posted: whole-percent weights, not the plan behind them.
         let posting = self.ledger.post(now, target_error, 1.0 - avg_precision);
@@ -185,6 +187,7 @@ impl Session {
             share: *share,
             carbon_intensity: flavour.carbon_intensity,
             enabled: flavour.enabled,
+            measured: self.measured.of(&flavour.name),
         });
         shares.collect()
     }
@@ -269,7 +272,7 @@ impl Session {
         outlook: &Outlook,
         has_own: bool,
     ) -> Vec<Arc<str>> {
-        let mut warnings = self.warnings.clone();
+        let mut warnings: Vec<Arc<str>> = self.said().cloned().collect();
         match forecast {
             None => warnings.push(no_forecast(&self.target, has_own)),
             Some(forecast) if is_stale(outlook) => warnings.push(stale(&self.target, forecast, has_own)),
@@ -278,7 +281,25 @@ impl Session {
         if self.policy.looks_ahead() && self.budget.accounting() == Accounting::Time {
             warnings.push(NO_FEEDBACK.into());
         }
+        warnings.extend(self.best_errs_too_much());
+        warnings.extend(self.notes.iter().cloned());
         warnings
+    }
+
+    /// The second premise of the budget's guarantee, as far as it was measured.
+    fn best_errs_too_much(&self) -> Option<Arc<str>> {
+        let best = self.menu.as_ref()?.baseline();
+        let error = self.measured.believed_precision(&best.name)?.error();
+        let (target, calibrate) = (self.config.target_error(), self.config.calibrate());
+        let remedy = if calibrate { "" } else { " (set calibrate, so that decisions know it)" };
+        (error > target).then(|| {
+            format!(
+                "degraded: as measured, even the best flavour {} errs by {error:.4}, more than the target \
+                 {target}{remedy}",
+                best.name
+            )
+            .into()
+        })
     }
 
     /// Why nothing can be evaluated.
@@ -316,8 +337,18 @@ const NO_FEEDBACK: &str = "no feedback: the error budget counts time, every seco
 /// Errors closer than this are one.
 const ROUNDING: f64 = 1e-12;
 
+/// What an operator should know of the flavours that policies choose from.
+pub(crate) fn menu_warnings(menu: Option<&Menu>, looks_ahead: bool) -> Vec<Arc<str>> {
+    let Some(menu) = menu else { return Vec::new() };
+    let mut warnings: Vec<Arc<str>> = menu.warnings().map(Into::into).collect();
+    if looks_ahead {
+        warnings.extend(menu.dominated().map(|entry| dominated(&entry.name)));
+    }
+    warnings
+}
+
 /// What is said of a flavour no plan uses.
-pub(crate) fn dominated(name: &str) -> Arc<str> {
+fn dominated(name: &str) -> Arc<str> {
     format!("flavour {name} is dominated: others err as little for less energy, so no plan uses it").into()
 }
 
@@ -334,9 +365,10 @@ fn plan_report(plan: policies::PlanReport) -> PlanReport {
     }
 }
 
-/// Mean precision of whole-percent weights.
-fn mean_precision(flavours: &[FlavourShare]) -> f64 {
-    let weighted = flavours.iter().map(|share| f64::from(share.weight) * share.precision.get());
+/// Mean precision of whole-percent weights, each flavour as good as it is believed to be.
+fn mean_precision(flavours: &[FlavourShare], believed: &FlavourSet) -> f64 {
+    let weighted = flavours.iter().zip(believed.iter());
+    let weighted = weighted.map(|(share, flavour)| f64::from(share.weight) * flavour.precision.get());
     weighted.sum::<f64>() / 100.0
 }
 
@@ -350,6 +382,9 @@ fn report(forecast: Option<&Arc<Forecast>>, outlook: &Outlook, used_for: Arc<[Us
         next: outlook.next.map(|slot| slot.forecast.get()),
         index: outlook.now.map(|slot| slot.index),
         source: forecast.map(|forecast| Arc::clone(&forecast.source)),
+        zone: forecast.and_then(|forecast| forecast.zone.clone()),
+        signal: forecast.map(|forecast| forecast.signal),
+        accounting: forecast.map(|forecast| forecast.accounting),
         issued_at: forecast.and_then(|forecast| forecast.issued_at),
         retrieved_at: forecast.map(|forecast| forecast.retrieved_at),
         stale: forecast.is_some() && is_stale(outlook),

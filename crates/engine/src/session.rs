@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use ledger::{Before, Bounds, BudgetSettings, CreditLedger, ErrorBudget, Report, ServedAt};
 use models::problem::pointer;
-use models::{CarbonTarget, Config, Feedback, Manual, Overrides, Problems, Setting, Timestamp};
+use models::{
+    CarbonTarget, Config, Feedback, FlavourSet, Manual, Overrides, Precision, Problems, Setting, Timestamp,
+};
 use policies::throttle::ThrottleSettings;
 use policies::{Menu, Policy};
 use providers::DemandEstimator;
@@ -13,8 +15,11 @@ use providers::own::DemandLearner;
 
 use crate::board::Totals;
 use crate::cadence::Cadence;
+use crate::evaluate::menu_warnings;
 use crate::horizon::{CreditTrail, Expected};
 use crate::intervals::{Intervals, Served};
+use crate::measured::Measured;
+use crate::reports::{Polling, Reports};
 use crate::retired::Retired;
 use crate::savings::Savings;
 use crate::sources::Sources;
@@ -30,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) target: CarbonTarget,
     pub(crate) cadence: Cadence,
     pub(crate) warnings: Vec<Arc<str>>,
+    /// What is to be known of the flavours.
+    pub(crate) menu_warnings: Vec<Arc<str>>,
 }
 
 /// A manual override in force.
@@ -46,6 +53,9 @@ pub(crate) struct Session {
     pub(crate) config: Config,
     pub(crate) generation: u64,
     pub(crate) warnings: Vec<Arc<str>>,
+    pub(crate) menu_warnings: Vec<Arc<str>>,
+    /// What whoever polls has to say.
+    pub(crate) notes: Vec<Arc<str>>,
     pub(crate) target: CarbonTarget,
     pub(crate) cadence: Cadence,
     pub(crate) menu: Option<Menu>,
@@ -65,6 +75,14 @@ pub(crate) struct Session {
     pub(crate) savings: Savings,
     /// Which numbered posts were counted.
     pub(crate) sources: Sources,
+    /// Up to when what was served is accounted for.
+    pub(crate) reports: Reports,
+    /// How good the answers of each flavour were, and what they cost.
+    pub(crate) measured: Measured,
+    /// The flavours as decisions see them: as configured, or as measured where that is asked for.
+    pub(crate) believed: FlavourSet,
+    /// Whether something was measured since decisions last looked.
+    pub(crate) measured_anew: bool,
     /// How much is asked for now.
     pub(crate) demand: DemandEstimator,
     /// How much is asked for when.
@@ -84,9 +102,12 @@ impl Session {
             budget: ErrorBudget::new(budget_settings(&setup.config)),
             trail: CreditTrail::default(),
             overrides: setup.overrides,
+            believed: setup.config.flavours().clone(),
             config: setup.config,
             generation: 1,
             warnings: setup.warnings,
+            menu_warnings: setup.menu_warnings,
+            notes: Vec::new(),
             target: setup.target,
             cadence: setup.cadence,
             menu: setup.menu,
@@ -98,6 +119,9 @@ impl Session {
             retired: Retired::default(),
             served: Served::default(),
             sources: Sources::default(),
+            reports: Reports::default(),
+            measured: Measured::default(),
+            measured_anew: false,
             demand: DemandEstimator::default(),
             learner: DemandLearner::default(),
             expected: Expected::default(),
@@ -111,7 +135,8 @@ impl Session {
         // What the old bounds saw is counted within the old bounds, and not again within the new ones.
         self.end_interval(now);
         let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
-        self.retired.replace(&before, &after, now);
+        self.retired.replace(&self.believed, &after, now);
+        self.measured.keep(&after);
         let mut savings = std::mem::take(&mut self.savings);
         savings.reconfigure(self, &setup, now);
         self.savings = savings;
@@ -147,10 +172,33 @@ impl Session {
         self.config = setup.config;
         self.generation += 1;
         self.warnings = setup.warnings;
+        self.menu_warnings = setup.menu_warnings;
         self.target = setup.target;
         self.cadence = setup.cadence;
         self.menu = setup.menu;
+        self.believed = after;
+        self.measured_anew = true;
+        self.believe();
         ended
+    }
+
+    /// Lets decisions see what was measured since they last looked, where that is asked for.
+    pub(crate) fn believe(&mut self) {
+        if !std::mem::take(&mut self.measured_anew) || !self.config.calibrate() {
+            return;
+        }
+        let believed = self.measured.believed(self.config.flavours());
+        if believed != self.believed {
+            self.menu = Menu::new(&believed);
+            self.menu_warnings = menu_warnings(self.menu.as_ref(), self.policy.looks_ahead());
+            self.savings.charge(&self.config, self.menu.as_ref());
+            self.believed = believed;
+        }
+    }
+
+    /// All there is to say of the configuration.
+    pub(crate) fn said(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.warnings.iter().chain(&self.menu_warnings)
     }
 
     /// The running interval ends here. One that was cut short counts for the part that passed, so that
@@ -185,61 +233,126 @@ impl Session {
     /// of which it cannot be said whether it repeats itself; nothing is counted then, and the post's number
     /// is as good as before.
     pub(crate) fn record(&mut self, feedback: &Feedback, now: Timestamp) -> Result<(Served, bool), Problems> {
-        let mut problems = Problems::new();
         let end = feedback.window_end.unwrap_or(now);
-        if end > later(now, CLOCK_SKEW) {
-            problems.push(
-                "/windowEnd",
-                format_args!("{end} is in the future: expected an instant up to now, {now}"),
-            );
-        }
-        let mut served = Served::default();
-        let mut booked: Vec<ServedAt> = Vec::with_capacity(feedback.counts.len());
-        for (name, count) in &feedback.counts {
-            match self.error_of(name, now) {
-                Some(error) => {
-                    served.add(*count, error);
-                    booked.push(ServedAt { requests: *count, error });
-                }
-                None => problems.push(pointer("/flavour_counts", name), self.unknown_flavour(name)),
-            }
-        }
+        let window = (earlier(end, seconds(feedback.window_seconds)), end);
         let sender = feedback.sender.as_ref();
-        let repeat = sender.is_some_and(|sender| self.sources.counted(sender, end, now, &mut problems));
-        problems.or(())?;
-        let misses = sender.is_some_and(|sender| self.sources.misses(sender));
+        // First of all: a repeat is one for ever, also of what would be refused by now.
+        let mut repeat = sender.is_some_and(|sender| self.sources.has(sender));
+        if !repeat {
+            let mut problems = Problems::new();
+            if end > later(now, CLOCK_SKEW) {
+                problems.push(
+                    "/windowEnd",
+                    format_args!("{end} is in the future: expected an instant up to now, {now}"),
+                );
+            }
+            for (name, _) in feedback.counts.iter().filter(|(name, _)| self.error_of(name, now).is_none()) {
+                problems.push(pointer("/flavour_counts", name), self.unknown_flavour(name));
+            }
+            if let Some(sender) = sender {
+                self.sources.check(sender, end, now, &mut problems);
+            }
+            problems.or(())?;
+            // Counted too, only not by way of a post.
+            repeat = self.reports.polled_beyond(window.0);
+        }
+        let missing = sender.is_some_and(|sender| self.sources.misses(sender));
         if let Some(sender) = sender {
             self.sources.count(sender, now);
         }
-        if repeat {
-            return Ok((served, true));
+        self.reports.post(!repeat, now);
+        let (served, booked) = self.errors(feedback, now);
+        if !repeat {
+            let before = if missing { Before::Missing } else { Before::Told };
+            self.count_savings(feedback, served, window, now);
+            self.book(window, before, served, &booked, now);
+            for (name, requests) in &feedback.counts {
+                self.measure(name, *requests, feedback);
+            }
         }
-        let window = (earlier(end, seconds(feedback.window_seconds)), end);
-        self.count_savings(feedback, served, window, now);
+        Ok((served, repeat))
+    }
+
+    /// Counts what a poll found in the counters of routers, flavours that are not known here left out.
+    /// Answers those, or nothing where something of the window is accounted for already.
+    pub(crate) fn record_poll(
+        &mut self,
+        (from, to): (Timestamp, Timestamp),
+        counts: &[(String, u64)],
+        now: Timestamp,
+    ) -> Option<Vec<(String, u64)>> {
+        match self.reports.polling(now) {
+            Polling::Wanted { from: free } if free <= from && from < to && to <= now => {}
+            Polling::Wanted { .. } | Polling::Posted { .. } => return None,
+        }
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            counts.iter().cloned().partition(|(name, _)| self.error_of(name, now).is_some());
+        let feedback = Feedback {
+            window_seconds: to.duration_since(from).as_secs_f64(),
+            counts: known,
+            ..Feedback::default()
+        };
+        let (served, booked) = self.errors(&feedback, now);
+        self.count_savings(&feedback, served, (from, to), now);
+        self.book((from, to), Before::Told, served, &booked, now);
+        self.reports.poll(to);
+        Some(unknown)
+    }
+
+    /// What a post comes to: the error of its requests as it was measured, else as it is believed to be.
+    fn errors(&self, feedback: &Feedback, now: Timestamp) -> (Served, Vec<ServedAt>) {
+        let mut served = Served::default();
+        let mut booked: Vec<ServedAt> = Vec::with_capacity(feedback.counts.len());
+        for (name, requests) in &feedback.counts {
+            let measured = feedback.precision_of(name).map(Precision::error);
+            if let Some(error) = self.error_of(name, now).map(|known| measured.unwrap_or(known)) {
+                served.add(*requests, error);
+                booked.push(ServedAt { requests: *requests, error });
+            }
+        }
+        (served, booked)
+    }
+
+    fn book(
+        &mut self,
+        window: (Timestamp, Timestamp),
+        before: Before,
+        served: Served,
+        booked: &[ServedAt],
+        now: Timestamp,
+    ) {
+        let length = window.1.duration_since(window.0).as_secs_f64();
         let counted = self.intervals.count(window, served);
         if let Some((posting, Some(error))) = counted {
             // Too late for the ledger is not an error of whoever reports: the budget below has it.
             let _ = self.ledger.settle(posting, error);
         }
-        let end = end.min(now);
+        let end = window.1.min(now);
         self.budget.report(&Report {
             interval: counted.map(|(posting, _)| posting),
             from: window.0,
             to: end,
-            before: if misses { Before::Missing } else { Before::Told },
-            served: &booked,
+            before,
+            served: booked,
         });
-        self.learner.observe(end, feedback.window_seconds, served.requests() as f64);
+        self.learner.observe(end, length, served.requests() as f64);
         self.served.merge(served);
-        self.demand.observe(end, feedback.window_seconds, served.requests() as f64);
+        self.demand.observe(end, length, served.requests() as f64);
         self.totals.requests = self.served.requests();
         self.totals.mean_error = self.served.mean_error();
         self.totals.demand = self.demand.rate(now);
-        Ok((served, false))
+    }
+
+    /// Takes in what a post measured of a flavour in force; one that is gone is not chosen again.
+    fn measure(&mut self, name: &str, requests: u64, feedback: &Feedback) {
+        let (precision, energy_wh) = (feedback.precision_of(name), feedback.energy_wh_of(name));
+        if self.config.flavours().named(name).is_some() {
+            self.measured_anew |= self.measured.observe(name, requests, precision, energy_wh);
+        }
     }
 
     fn error_of(&self, name: &str, now: Timestamp) -> Option<f64> {
-        let current = self.config.flavours().named(name).map(|flavour| flavour.precision.error());
+        let current = self.believed.named(name).map(|flavour| flavour.precision.error());
         current.or_else(|| self.retired.error_of(name, now))
     }
 

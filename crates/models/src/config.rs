@@ -22,6 +22,8 @@ use crate::settings::{SETTING_COUNT, SETTINGS, Setting};
 pub const DEFAULT_POLICY: &str = "credit-greedy";
 /// The carbon target where nobody names one.
 pub const DEFAULT_CARBON_TARGET: &str = "national";
+/// Whether decisions follow what was measured, where nobody says.
+pub const DEFAULT_CALIBRATE: bool = false;
 /// Most components of one schedule.
 pub const MAX_COMPONENTS: usize = 64;
 /// Longest name of a policy or component, in bytes.
@@ -61,6 +63,8 @@ pub struct Overrides {
     pub policy: Option<Arc<str>>,
     /// Which forecast to follow.
     pub carbon_target: Option<CarbonTarget>,
+    /// Whether decisions follow the precision and energy that feedback measured.
+    pub calibrate: Option<bool>,
     /// The flavours.
     pub flavours: Option<FlavourSet>,
     /// The scaled components.
@@ -137,6 +141,9 @@ impl Overrides {
         if let Some(target) = &self.carbon_target {
             body.insert("carbonTarget".into(), json!(target));
         }
+        if let Some(calibrate) = self.calibrate {
+            body.insert("calibrate".into(), json!(calibrate));
+        }
         if let Some(flavours) = &self.flavours {
             body.insert("flavours".into(), json!(flavours));
         }
@@ -171,6 +178,7 @@ impl ParsedOverrides {
                 let target = problems.note(&at, json::text(value, "carbon target", MAX_CARBON_TARGET));
                 self.overrides.carbon_target = target.map(Into::into);
             }
+            "calibrate" => self.overrides.calibrate = problems.note(&at, json::boolean(value)),
             _ => self.ignored.push(json::ignored_name(base, key)),
         }
     }
@@ -260,6 +268,7 @@ pub struct Config {
     numbers: [(f64, Source); SETTING_COUNT],
     policy: (Arc<str>, Source),
     carbon_target: (CarbonTarget, Source),
+    calibrate: (bool, Source),
     flavours: (FlavourSet, Source),
     components: (Arc<[Component]>, Source),
 }
@@ -275,6 +284,7 @@ impl Config {
             carbon_target: layered(put.carbon_target.clone(), env.carbon_target.clone(), || {
                 DEFAULT_CARBON_TARGET.into()
             }),
+            calibrate: layered(put.calibrate, env.calibrate, || DEFAULT_CALIBRATE),
             flavours: layered(put.flavours.clone(), env.flavours.clone(), FlavourSet::builtin),
             components: layered(put.components.clone(), env.components.clone(), || Arc::from([])),
         }
@@ -300,6 +310,11 @@ impl Config {
         &self.carbon_target.0
     }
 
+    /// Whether decisions follow the precision and energy that feedback measured.
+    pub fn calibrate(&self) -> bool {
+        self.calibrate.0
+    }
+
     /// The flavours, enabled or not.
     pub fn flavours(&self) -> &FlavourSet {
         &self.flavours.0
@@ -315,6 +330,7 @@ impl Config {
         self.numbers.iter().zip(&other.numbers).all(|(one, two)| one.0 == two.0)
             && self.policy.0 == other.policy.0
             && self.carbon_target.0 == other.carbon_target.0
+            && self.calibrate.0 == other.calibrate.0
             && self.flavours.0 == other.flavours.0
             && self.components.0 == other.components.0
     }
@@ -330,6 +346,7 @@ impl Config {
         }
         put("policy", json!(self.policy.0), self.policy.1);
         put("carbonTarget", json!(self.carbon_target.0), self.carbon_target.1);
+        put("calibrate", json!(self.calibrate.0), self.calibrate.1);
         put("flavours", json!(self.flavours.0), self.flavours.1);
         put("components", components_json(&self.components.0), self.components.1);
         document

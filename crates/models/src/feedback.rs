@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::json;
 use crate::problem::{Problems, pointer};
 use crate::ranges;
+use crate::units::Precision;
 
 /// Most flavours counted in one post: every flavour in force and a generation of retired ones.
 pub const MAX_COUNTED: usize = 256;
@@ -26,6 +27,10 @@ pub struct Feedback {
     pub window_end: Option<Timestamp>,
     /// Requests by flavour, in the order of the names.
     pub counts: Vec<(String, u64)>,
+    /// Mean precision that those requests had in fact, by flavour; what is configured where absent.
+    pub precision: Vec<(String, Precision)>,
+    /// Mean energy that those requests took in fact, Wh per request, by flavour; >= 0.
+    pub energy_wh: Vec<(String, f64)>,
     /// Who says so; nobody in particular where absent.
     pub sender: Option<Sender>,
 }
@@ -44,7 +49,14 @@ pub struct Sender {
 impl Default for Feedback {
     /// Nothing served, within [`DEFAULT_WINDOW`], by nobody in particular.
     fn default() -> Self {
-        Self { window_seconds: DEFAULT_WINDOW, window_end: None, counts: Vec::new(), sender: None }
+        Self {
+            window_seconds: DEFAULT_WINDOW,
+            window_end: None,
+            counts: Vec::new(),
+            precision: Vec::new(),
+            energy_wh: Vec::new(),
+            sender: None,
+        }
     }
 }
 
@@ -52,6 +64,16 @@ impl Feedback {
     /// Requests over all flavours. Each count is below 2^53 and there are at most [`MAX_COUNTED`].
     pub fn total(&self) -> u64 {
         self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The precision that the requests of a flavour had, where this says.
+    pub fn precision_of(&self, flavour: &str) -> Option<Precision> {
+        said(&self.precision, flavour)
+    }
+
+    /// The energy that the requests of a flavour took, Wh per request, where this says.
+    pub fn energy_wh_of(&self, flavour: &str) -> Option<f64> {
+        said(&self.energy_wh, flavour)
     }
 
     /// The body of a post, and the keys nobody here knows.
@@ -75,7 +97,17 @@ impl Feedback {
                 "total_requests" => {
                     total = problems.note(&at, json::whole_number(value, &ranges::REQUESTS));
                 }
-                "flavour_counts" => feedback.counts = counts(value, &at, &mut problems),
+                "flavour_counts" => {
+                    let count = |value: &Value| json::whole_number(value, &ranges::REQUESTS);
+                    feedback.counts = by_flavour(value, &at, &mut problems, count);
+                }
+                "flavour_precision" => {
+                    feedback.precision = by_flavour(value, &at, &mut problems, precision);
+                }
+                "flavour_energy_wh" => {
+                    let energy = |value: &Value| json::number(value, &ranges::ENERGY_WH);
+                    feedback.energy_wh = by_flavour(value, &at, &mut problems, energy);
+                }
                 "source" => source = problems.note(&at, json::text(value, "source", MAX_SOURCE)),
                 "sequence" => {
                     sequence = problems.note(&at, json::whole_number(value, &ranges::SEQUENCE));
@@ -85,6 +117,22 @@ impl Feedback {
         }
         if absent(body, "flavour_counts") {
             problems.push("/flavour_counts", "missing: expected an object of requests by flavour");
+        }
+        let measured = feedback.precision.iter().map(|(name, _)| ("/flavour_precision", name));
+        for (at, name) in
+            measured.chain(feedback.energy_wh.iter().map(|(name, _)| ("/flavour_energy_wh", name)))
+        {
+            // A mean without the requests it is the mean of says nothing. A count that is no number is named.
+            let counts = body.get("flavour_counts").and_then(Value::as_object);
+            if counts.is_some_and(|counts| absent(counts, name)) {
+                problems.push(
+                    pointer(at, name),
+                    format_args!(
+                        "no requests of `{}`: expected a flavour of flavour_counts",
+                        json::excerpt(name)
+                    ),
+                );
+            }
         }
         if !absent(body, "sequence") && absent(body, "source") {
             // Two routers that number their posts alike would pass for one that repeats itself.
@@ -117,7 +165,18 @@ fn instant(value: &Value) -> Result<Timestamp, String> {
     })
 }
 
-fn counts(value: &Value, at: &str, problems: &mut Problems) -> Vec<(String, u64)> {
+fn precision(value: &Value) -> Result<Precision, String> {
+    let number = json::number(value, &ranges::WIRE_PRECISION)?;
+    Precision::from_wire(number).map_err(|refused| alloc::format!("{refused}"))
+}
+
+/// What `read` makes of every member of an object by flavour.
+fn by_flavour<T>(
+    value: &Value,
+    at: &str,
+    problems: &mut Problems,
+    read: impl Fn(&Value) -> Result<T, String>,
+) -> Vec<(String, T)> {
     let Some(object) = json::object(value, at, problems) else {
         return Vec::new();
     };
@@ -125,9 +184,13 @@ fn counts(value: &Value, at: &str, problems: &mut Problems) -> Vec<(String, u64)
         problems.push(at, format_args!("{} flavours: expected at most {MAX_COUNTED}", object.len()));
         return Vec::new();
     }
-    let counted = json::present(object).filter_map(|(name, value)| {
-        let count = problems.note(&pointer(at, name), json::whole_number(value, &ranges::REQUESTS))?;
-        Some((name.clone(), count))
+    let read = json::present(object).filter_map(|(name, value)| {
+        let value = problems.note(&pointer(at, name), read(value))?;
+        Some((name.clone(), value))
     });
-    counted.collect()
+    read.collect()
+}
+
+fn said<T: Copy>(by_flavour: &[(String, T)], flavour: &str) -> Option<T> {
+    by_flavour.iter().find(|(name, _)| name == flavour).map(|(_, value)| *value)
 }

@@ -190,7 +190,7 @@ fn flavour(value: &Value, at: &str, ignored: &mut Vec<String>, problems: &mut Pr
             }
             "energyWh" => flavour.energy_wh = problems.note(&place, json::number(value, &ranges::ENERGY_WH)),
             "enabled" => {
-                flavour.enabled = problems.note(&place, boolean(value)).unwrap_or(true);
+                flavour.enabled = problems.note(&place, json::boolean(value)).unwrap_or(true);
             }
             "annotations" => {
                 flavour.annotations = json::object(value, &place, problems).cloned().unwrap_or_default();
@@ -207,13 +207,4 @@ fn flavour(value: &Value, at: &str, ignored: &mut Vec<String>, problems: &mut Pr
     flavour.precision = precision?;
     flavour.name = name.map_or_else(|| default_name(flavour.precision), Into::into);
     (problems.iter().count() == before).then_some(flavour)
-}
-
-fn boolean(value: &Value) -> Result<bool, String> {
-    match value {
-        Value::Bool(truth) => Ok(*truth),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
-        _ => Err(format!("{} is not a truth value: expected true or false", json::kind(value))),
-    }
 }

@@ -14,6 +14,8 @@ use crate::units::CarbonIntensity;
 
 /// Most slots of one forecast: two weeks of five-minute slots.
 pub const MAX_SLOTS: usize = 4_032;
+/// Most slots that one gap is filled with.
+const MOST_FILLED: f64 = 24.0;
 /// Most slots published with a schedule: 48 h of half-hours.
 pub const MAX_PUBLISHED_SLOTS: usize = 96;
 
@@ -227,6 +229,37 @@ impl Forecast {
     pub fn gaps(&self) -> impl Iterator<Item = Range<Timestamp>> {
         let between = self.slots.iter().zip(self.slots.iter().skip(1));
         between.map(|(slot, next)| slot.to..next.from).filter(|gap| !gap.is_empty())
+    }
+
+    /// Fills gaps of at most `longest` between two slots by a straight line from one to the other, in slots
+    /// about as long as the one before the gap; longer gaps stay. Answers how many slots were filled in.
+    pub fn fill_gaps(&mut self, longest: SignedDuration) -> usize {
+        let mut filled = Vec::new();
+        for (slot, next) in self.slots.iter().zip(self.slots.iter().skip(1)) {
+            let gap = next.from.duration_since(slot.to);
+            if gap <= SignedDuration::ZERO || gap > longest {
+                continue;
+            }
+            let length = slot.to.duration_since(slot.from);
+            let parts = libm::round(gap.as_secs_f64() / length.as_secs_f64()).clamp(1.0, MOST_FILLED);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the clamp")]
+            let parts = parts as u32;
+            let bound = |part: u32| {
+                let part = i32::try_from(part).unwrap_or_default();
+                slot.to.checked_add(gap * part / i32::try_from(parts).unwrap_or(1)).unwrap_or(next.from)
+            };
+            let (before, after) = (slot.forecast.get(), next.forecast.get());
+            filled.extend((0..parts).map(|part| {
+                let way = f64::from(part + 1) / f64::from(parts + 1);
+                let grams = CarbonIntensity::new(before + way * (after - before));
+                Slot::new(bound(part), bound(part + 1), grams.unwrap_or(slot.forecast))
+            }));
+        }
+        filled.truncate(MAX_SLOTS.saturating_sub(self.slots.len()));
+        let count = filled.len();
+        self.slots.append(&mut filled);
+        self.slots.sort_by_key(|slot| slot.from);
+        count
     }
 
     /// The slots that end after `at`: the current one first, if there is one.

@@ -69,6 +69,20 @@ pub fn whole_number(value: &Value, range: &'static Range) -> Result<u64, String>
     Ok(whole)
 }
 
+/// A truth value, given as one or as a string that holds one, in any case.
+///
+/// # Errors
+///
+/// A sentence that says what stood there and what would be right.
+pub(crate) fn boolean(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Bool(truth) => Ok(*truth),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(format!("{} is not a truth value: expected true or false", kind(value))),
+    }
+}
+
 /// A string that is not empty and at most `longest` bytes.
 ///
 /// # Errors

@@ -157,6 +157,8 @@ pub static REQUESTS: Range = Range::new("request count", "requests", 0.0, 9_007_
 /// Number of a feedback post. The next whole number after the bound is one that a float cannot tell from
 /// others, and two posts with one number are one post.
 pub static SEQUENCE: Range = Range::new("sequence number", "", 0.0, 9_007_199_254_740_991.0);
+/// Pause between polls of served requests.
+pub static POLL_INTERVAL: Range = Range::new("poll interval", "seconds", 1.0, HOUR);
 /// One weight of a manual override.
 pub static MANUAL_WEIGHT: Range = Range::new("weight", "", 0.0, 1e15);
 /// Life of a manual override.

@@ -16,6 +16,7 @@ use serde::{Serialize, Serializer};
 
 use crate::forecast::Index;
 use crate::savings::SavingsReport;
+use crate::signal::{Accounting, Signal};
 use crate::units::Precision;
 
 /// One flavour in a published schedule.
@@ -35,6 +36,19 @@ pub struct FlavourShare {
     pub carbon_intensity: Option<f64>,
     /// Whether it may receive traffic.
     pub enabled: bool,
+    /// What feedback measured of it, where it did.
+    pub measured: Option<Measure>,
+}
+
+/// What feedback measured of one flavour.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measure {
+    /// Mean precision, where any was reported.
+    pub precision: Option<Precision>,
+    /// Mean energy, Wh per request, where any was reported.
+    pub energy_wh: Option<f64>,
+    /// Requests that came with one of the two.
+    pub requests: u64,
 }
 
 /// The credit ledger after this evaluation's posting.
@@ -81,6 +95,12 @@ pub struct ForecastReport {
     pub index: Option<Index>,
     /// Which provider it came from.
     pub source: Option<Arc<str>>,
+    /// The grid zone it is about, in the provider's words, where it says so.
+    pub zone: Option<Arc<str>>,
+    /// What it is of: average or marginal intensity.
+    pub signal: Option<Signal>,
+    /// Which emissions are counted in it.
+    pub accounting: Option<Accounting>,
     /// When the provider made it, where it says so.
     pub issued_at: Option<Timestamp>,
     /// When it was received.
@@ -257,8 +277,8 @@ impl Serialize for Schedule {
         map.serialize_entry("flavourWeights", &Weights(self, |share| u16::from(share.weight)))?;
         map.serialize_entry("weightsPerMille", &Weights(self, |share| share.per_mille))?;
         map.serialize_entry("flavourRules", &Rules(self))?;
-        map.serialize_entry("strategies", &Shares(self))?;
-        map.serialize_entry("flavours", &Shares(self))?;
+        map.serialize_entry("strategies", &Shares { schedule: self, measured: false })?;
+        map.serialize_entry("flavours", &Shares { schedule: self, measured: true })?;
         map.serialize_entry("validUntil", &self.valid_until)?;
         map.serialize_entry("credits", &self.credits)?;
         map.serialize_entry("policy", &PolicyName { name: &self.policy })?;
@@ -300,6 +320,15 @@ impl Serialize for ForecastReport {
         }
         if let Some(source) = &self.source {
             map.serialize_entry("source", source)?;
+        }
+        if let Some(zone) = &self.zone {
+            map.serialize_entry("zone", zone)?;
+        }
+        if let Some(signal) = self.signal {
+            map.serialize_entry("signal", &signal)?;
+        }
+        if let Some(accounting) = self.accounting {
+            map.serialize_entry("accounting", &accounting)?;
         }
         if let Some(issued_at) = self.issued_at {
             map.serialize_entry("issuedAt", &issued_at)?;
@@ -360,7 +389,11 @@ impl Serialize for Rules<'_> {
     }
 }
 
-struct Shares<'a>(&'a Schedule);
+struct Shares<'a> {
+    schedule: &'a Schedule,
+    /// Whether it says what was measured: the seed's readers never asked.
+    measured: bool,
+}
 
 impl Serialize for Shares<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -372,10 +405,17 @@ impl Serialize for Shares<'_> {
             weight: u8,
             carbon_intensity: f64,
             enabled: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            measured_precision: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            measured_energy_wh: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            measured_requests: Option<u64>,
         }
 
         let mut list = serializer.serialize_seq(None)?;
-        for share in &self.0.flavours {
+        for share in &self.schedule.flavours {
+            let measured = share.measured.filter(|_| self.measured);
             list.serialize_element(&Share {
                 name: &share.name,
                 precision: share.precision.percent(),
@@ -383,6 +423,9 @@ impl Serialize for Shares<'_> {
                 // As the origin writes it where nobody said.
                 carbon_intensity: share.carbon_intensity.unwrap_or(0.0),
                 enabled: share.enabled,
+                measured_precision: measured.and_then(|measured| measured.precision).map(Precision::get),
+                measured_energy_wh: measured.and_then(|measured| measured.energy_wh),
+                measured_requests: measured.map(|measured| measured.requests),
             })?;
         }
         list.end()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use models::config::{DEFAULT_CARBON_TARGET, DEFAULT_POLICY, MAX_COMPONENTS, MAX_WORD};
+use models::config::{DEFAULT_CALIBRATE, DEFAULT_CARBON_TARGET, DEFAULT_POLICY, MAX_COMPONENTS, MAX_WORD};
 use models::flavour::{MAX_FLAVOUR_NAME, MAX_FLAVOURS};
 use models::forecast::MAX_CARBON_TARGET;
 use models::ranges::{self, Range};
@@ -53,6 +53,7 @@ fn the_table_of_words_is_the_codes() {
 |---|---|---|---|
 | `policy` | `SCHEDULER_POLICY` | `{DEFAULT_POLICY}` | a policy's name, at most {MAX_WORD} bytes |
 | `carbonTarget` | `CARBON_API_TARGET` | `{DEFAULT_CARBON_TARGET}` | a carbon target, at most {MAX_CARBON_TARGET} bytes |
+| `calibrate` | `SCHEDULER_CALIBRATE` | `{DEFAULT_CALIBRATE}` | `true` or `false` |
 | `flavours` or `strategies` | `SCHEDULER_STRATEGIES` | built-in flavours | 1 to {MAX_FLAVOURS} flavours, names at most {MAX_FLAVOUR_NAME} bytes |
 | `components` | | none | an object of at most {MAX_COMPONENTS}: name to `{{minReplicas?, maxReplicas?}}`, `minReplicas` at most `maxReplicas` |
 "
@@ -76,6 +77,8 @@ fn the_table_of_other_numbers_is_the_codes() {
         ("feedback", "window_seconds", &ranges::FEEDBACK_WINDOW),
         ("feedback", "total_requests", &ranges::REQUESTS),
         ("feedback", "flavour_counts", &ranges::REQUESTS),
+        ("feedback", "flavour_precision", &ranges::WIRE_PRECISION),
+        ("feedback", "flavour_energy_wh", &ranges::ENERGY_WH),
         ("feedback", "sequence", &ranges::SEQUENCE),
         ("override", "flavourWeights", &ranges::MANUAL_WEIGHT),
         ("override", "ttlSeconds", &ranges::MANUAL_TTL),

@@ -1,13 +1,24 @@
-//! Whom to ask, in order, and what was got from each that has to be kept between jobs.
+//! Whom to ask, in order, and what is known of each between jobs: its token, its circuit, its budget of calls.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use models::Timestamp;
+use jiff::SignedDuration;
+use models::{CarbonTarget, Timestamp};
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, Plan};
+use crate::circuit::{Circuit, CircuitChange, CircuitState};
+use crate::half_hour::later;
+use crate::job::{AttemptError, HeldBy};
+use crate::limits::{Limits, Meter};
 use crate::login::Token;
 
-/// The providers to be asked, in order. Cheap to clone; clones share the tokens.
+/// A trial that nobody has heard of for so long was lost with its thread: a login and two requests have
+/// failed by then, each at the end of the longest patience.
+const LOST_AFTER: SignedDuration = SignedDuration::from_mins(4);
+/// For so long a job waits for a provider's budget; where it would take longer the next provider is asked.
+pub const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(5);
+
+/// The providers to be asked, in order. Cheap to clone; clones share what is known of each.
 #[derive(Debug, Clone, Default)]
 pub struct Chain(Arc<[Link]>);
 
@@ -15,47 +26,196 @@ pub struct Chain(Arc<[Link]>);
 #[derive(Debug)]
 pub struct Link {
     adapter: Arc<dyn Adapter>,
-    token: Mutex<Option<Token>>,
+    limits: Limits,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    token: Option<Token>,
+    circuit: Circuit,
+    meter: Meter,
+    status: LinkStatus,
+}
+
+/// How a provider does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Its circuit at the instant that was asked for.
+    pub circuit: CircuitState,
+    /// When its limits let it be asked next: at once, or then.
+    pub ready_at: Timestamp,
+    /// Requests made, logins among them.
+    pub calls: u64,
+    /// Failures since it last answered.
+    pub failures: u32,
+    /// When it last gave a forecast.
+    pub last_success: Option<Timestamp>,
+    /// What the last failure was.
+    pub last_error: Option<String>,
+}
+
+/// Whether a job may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reservation {
+    /// It may; a call of that link is counted already.
+    Go(Option<usize>),
+    /// The provider to be asked has to be left alone until then.
+    Wait(Timestamp),
 }
 
 impl Chain {
-    /// The providers of `adapters`, the first one first.
+    /// The providers of `adapters`, the first one first, each to be asked as often as is wanted.
     pub fn new(adapters: Vec<Arc<dyn Adapter>>) -> Self {
-        Self(adapters.into_iter().map(|adapter| Link { adapter, token: Mutex::default() }).collect())
+        Self::with_limits(adapters.into_iter().map(|adapter| (adapter, Limits::default())).collect())
+    }
+
+    /// Providers with how often each may be asked, the first one first.
+    pub fn with_limits(links: Vec<(Arc<dyn Adapter>, Limits)>) -> Self {
+        Self(links.into_iter().map(|(adapter, limits)| Link::new(adapter, limits)).collect())
     }
 
     /// Every provider, in order.
     pub fn links(&self) -> &[Link] {
         &self.0
     }
+
+    /// Whether a job for `target` may go now. The first provider that has the target and is not left alone
+    /// is waited for, if its limits let it be asked soon.
+    pub(crate) fn reserve(&self, target: &CarbonTarget, now: Timestamp) -> Reservation {
+        for (index, link) in self.0.iter().enumerate() {
+            match link.adapter.plan(target, now) {
+                Err(_) => {}
+                Ok(Plan::Known(_)) => break,
+                Ok(Plan::Ask(_)) => {
+                    let mut known = link.known();
+                    known.notice(now);
+                    if matches!(known.circuit.state(now), CircuitState::Open { .. }) {
+                        continue;
+                    }
+                    let ready = known.meter.ready_at(now);
+                    if ready <= now {
+                        known.count(now);
+                        return Reservation::Go(Some(index));
+                    }
+                    if ready <= later(now, LONGEST_HOLD) {
+                        return Reservation::Wait(ready);
+                    }
+                }
+            }
+        }
+        Reservation::Go(None)
+    }
 }
 
 impl Link {
+    fn new(adapter: Arc<dyn Adapter>, limits: Limits) -> Self {
+        let status = LinkStatus {
+            circuit: CircuitState::Closed,
+            ready_at: Timestamp::MIN,
+            calls: 0,
+            failures: 0,
+            last_success: None,
+            last_error: None,
+        };
+        let known = Known { token: None, circuit: Circuit::default(), meter: Meter::new(limits), status };
+        Self { adapter, limits, known: Mutex::new(known) }
+    }
+
     /// The provider.
     pub fn adapter(&self) -> &dyn Adapter {
         self.adapter.as_ref()
     }
 
+    /// How often it may be asked.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// How it does at `now`.
+    pub fn status(&self, now: Timestamp) -> LinkStatus {
+        let known = self.known();
+        let (circuit, ready_at) = (known.circuit.state(now), known.meter.ready_at(now));
+        LinkStatus { circuit, ready_at, ..known.status.clone() }
+    }
+
+    /// Lets a request go and counts it, unless that was done when its job was taken.
+    ///
+    /// # Errors
+    ///
+    /// [`AttemptError::Held`]: the provider is to be left alone.
+    pub(crate) fn admit(&self, now: Timestamp, reserved: bool) -> Result<(), AttemptError> {
+        let mut known = self.known();
+        known.notice(now);
+        let held = |until, by| AttemptError::Held { provider: self.adapter.name().to_owned(), until, by };
+        if !reserved {
+            let ready = known.meter.ready_at(now);
+            if ready > now {
+                return Err(held(ready, HeldBy::Limits));
+            }
+        }
+        known.circuit.admit(now, LOST_AFTER).map_err(|until| held(until, HeldBy::Circuit))?;
+        if !reserved {
+            known.count(now);
+        }
+        Ok(())
+    }
+
+    /// Counts one more request of an attempt that was let go: a login, or a repeat after it.
+    pub(crate) fn again(&self, now: Timestamp) {
+        self.known().count(now);
+    }
+
+    /// Notes how an attempt that was let go ended.
+    pub(crate) fn note(&self, now: Timestamp, outcome: Result<(), &AttemptError>) -> Option<CircuitChange> {
+        let mut known = self.known();
+        let Err(problem) = outcome else {
+            known.status.failures = 0;
+            known.status.last_error = None;
+            known.status.last_success = Some(now);
+            return known.circuit.succeed();
+        };
+        known.status.failures = known.status.failures.saturating_add(1);
+        known.status.last_error = Some(problem.to_string());
+        if problem.is_of_one_target() {
+            known.circuit.succeed()
+        } else {
+            known.circuit.fail(now, problem.retry_after())
+        }
+    }
+
     /// The token of an earlier login that is still good.
     pub(crate) fn token(&self, now: Timestamp) -> Option<Token> {
-        self.kept().clone().filter(|token| now < token.good_until)
+        self.known().token.clone().filter(|token| now < token.good_until)
     }
 
     /// Keeps the token of a login for the jobs to come.
     pub(crate) fn keep(&self, token: &Token) {
-        *self.kept() = Some(token.clone());
+        self.known().token = Some(token.clone());
     }
 
     /// Forgets a token that was refused, unless another job has got a newer one meanwhile.
     pub(crate) fn forget(&self, refused: &Token) {
-        let mut kept = self.kept();
-        if kept.as_ref() == Some(refused) {
-            *kept = None;
+        let mut known = self.known();
+        if known.token.as_ref() == Some(refused) {
+            known.token = None;
         }
     }
 
-    // A token is replaced as a whole: the lock's poison says nothing.
-    fn kept(&self) -> MutexGuard<'_, Option<Token>> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    // Every change is whole: the lock's poison says nothing.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn count(&mut self, now: Timestamp) {
+        self.meter.count(now);
+        self.status.calls = self.status.calls.saturating_add(1);
+    }
+
+    fn notice(&mut self, now: Timestamp) {
+        self.meter.set_back(now);
+        self.circuit.set_back(now);
     }
 }

@@ -21,6 +21,11 @@ pub(crate) fn later(at: Timestamp, duration: SignedDuration) -> Timestamp {
     at.checked_add(duration).unwrap_or(end)
 }
 
+/// `at` less `duration`, likewise.
+pub(crate) fn earlier(at: Timestamp, duration: SignedDuration) -> Timestamp {
+    duration.checked_neg().map_or(Timestamp::MIN, |back| later(at, back))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,10 +8,13 @@ use models::{CarbonTarget, Forecast, Timestamp};
 
 use crate::adapter::{Answer, BadAnswer, NotUnderstood, Plan, Request};
 use crate::chain::{Chain, Link};
+use crate::circuit::{CircuitChange, LONGEST_RETRY_AFTER};
 use crate::fetch::{Fetch, FetchError};
 
 /// Longest that one request may take, whatever is configured.
 pub const MAX_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
+/// Longest gap between two slots of an answer that is filled by a straight line: longer ones stay gaps.
+pub const LONGEST_FILLED: SignedDuration = SignedDuration::from_hours(1);
 /// Shortest patience: less than a clock tick would refuse every answer.
 const MIN_TIMEOUT: SignedDuration = SignedDuration::from_millis(1);
 
@@ -27,9 +30,27 @@ pub struct Job {
     pub timeout: SignedDuration,
     /// Whom to ask, in order.
     pub chain: Chain,
+    /// The provider whose call was counted when the job was taken.
+    pub(crate) reserved: Option<usize>,
+}
+
+/// How one provider of the chain did.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its name.
+    pub provider: &'a str,
+    /// The forecast, or why there is none.
+    pub outcome: Result<&'a Forecast, &'a AttemptError>,
+    /// What that did to its circuit.
+    pub circuit: Option<CircuitChange>,
 }
 
 impl Job {
+    /// A job for whoever has no [`Refresher`](crate::Refresher).
+    pub fn new(target: CarbonTarget, timeout: SignedDuration, chain: Chain) -> Self {
+        Self { target, timeout, chain, reserved: None }
+    }
+
     /// Asks the providers of the chain in order, until one gives a forecast. Blocks as long as `fetch` does:
     /// at most [`Job::timeout`] for each provider, and three times that for one that wants a login.
     ///
@@ -37,11 +58,10 @@ impl Job {
     ///
     /// [`RefreshError`] with what every provider had to say.
     pub fn run(&self, fetch: &(impl Fetch + ?Sized), now: Timestamp) -> Result<Answer, RefreshError> {
-        self.run_watched(fetch, now, |_, _| ())
+        self.run_watched(fetch, now, |_| ())
     }
 
-    /// As [`Job::run`], telling `watch` how each provider of the chain did, by name: the failures before a
-    /// success too.
+    /// As [`Job::run`], telling `watch` how each provider of the chain did: the failures before a success too.
     ///
     /// # Errors
     ///
@@ -50,20 +70,20 @@ impl Job {
         &self,
         fetch: &(impl Fetch + ?Sized),
         now: Timestamp,
-        mut watch: impl FnMut(&str, Result<&Forecast, &AttemptError>),
+        mut watch: impl FnMut(Asked<'_>),
     ) -> Result<Answer, RefreshError> {
         let mut attempts = Vec::new();
-        for link in self.chain.links() {
-            let name = link.adapter().name();
-            match self.attempt(link, fetch, now) {
-                Ok(answer) => {
-                    watch(name, Ok(&answer.forecast));
-                    return Ok(answer);
-                }
-                Err(problem) => {
-                    watch(name, Err(&problem));
-                    attempts.push(Attempt { provider: name.to_owned(), problem });
-                }
+        for (index, link) in self.chain.links().iter().enumerate() {
+            let provider = link.adapter().name();
+            let outcome = self.attempt(link, self.reserved == Some(index), fetch, now);
+            let circuit = match &outcome {
+                Err(problem) if !problem.was_asked() => None,
+                outcome => link.note(now, outcome.as_ref().map(drop)),
+            };
+            watch(Asked { provider, outcome: outcome.as_ref().map(|answer| &answer.forecast), circuit });
+            match outcome {
+                Ok(answer) => return Ok(answer),
+                Err(problem) => attempts.push(Attempt { provider: provider.to_owned(), problem }),
             }
         }
         Err(RefreshError { target: self.target.clone(), attempts })
@@ -72,14 +92,18 @@ impl Job {
     fn attempt(
         &self,
         link: &Link,
+        reserved: bool,
         fetch: &(impl Fetch + ?Sized),
         now: Timestamp,
     ) -> Result<Answer, AttemptError> {
         match link.adapter().plan(&self.target, now)? {
             Plan::Known(forecast) => Ok(forecast.into()),
             Plan::Ask(request) => {
+                link.admit(now, reserved)?;
                 let body = self.ask(link, request, fetch, now)?;
-                Ok(link.adapter().parse(&self.target, &body, now)?)
+                let mut answer = link.adapter().parse(&self.target, &body, now)?;
+                answer.forecast.fill_gaps(LONGEST_FILLED);
+                Ok(answer)
             }
         }
     }
@@ -98,7 +122,10 @@ impl Job {
         };
         if let Some(token) = link.token(now) {
             match fetch.fetch(&login.admitted(request.clone(), &token), self.patience()) {
-                Err(FetchError::Status { status: 401 | 403, .. }) => link.forget(&token),
+                Err(FetchError::Status { status: 401 | 403, .. }) => {
+                    link.forget(&token);
+                    link.again(now);
+                }
                 other => return Ok(other?),
             }
         }
@@ -108,6 +135,7 @@ impl Job {
             None => {
                 let failed =
                     |problem| AttemptError::Login { provider: link.adapter().name().into(), problem };
+                link.again(now);
                 let body = fetch.fetch(&login.request(), self.patience()).map_err(failed)?;
                 let token = login.token(&body, now)?;
                 link.keep(&token);
@@ -160,9 +188,66 @@ pub enum AttemptError {
     /// It answered something else.
     #[error(transparent)]
     BadAnswer(#[from] BadAnswer),
+    /// It was not asked: it is to be left alone.
+    #[error("{provider} is not asked before {until}: {by}")]
+    Held {
+        /// Its name.
+        provider: String,
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        by: HeldBy,
+    },
     /// The job itself was lost: for whoever runs jobs on threads that can die.
     #[error("the refresh was lost: {0}")]
     Lost(String),
+}
+
+/// Why a provider is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBy {
+    /// It failed again and again, or asked for it.
+    Circuit,
+    /// The calls that it may be asked for are used up.
+    Limits,
+}
+
+impl fmt::Display for HeldBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Circuit => "it failed again and again, or asked to be left alone",
+            Self::Limits => "the calls allowed until then are used up",
+        })
+    }
+}
+
+impl AttemptError {
+    /// Whether the provider was asked at all.
+    pub fn was_asked(&self) -> bool {
+        !matches!(self, Self::NotUnderstood(_) | Self::Held { .. } | Self::Lost(_))
+    }
+
+    /// How long the provider asked to be left alone.
+    pub fn retry_after(&self) -> Option<SignedDuration> {
+        match self {
+            Self::Fetch(FetchError::Status { retry_after, .. })
+            | Self::Login { problem: FetchError::Status { retry_after, .. }, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the provider is well and only has nothing for this target.
+    pub(crate) fn is_of_one_target(&self) -> bool {
+        match self {
+            // Who we are, how often we ask, and its own faults concern every target.
+            Self::Fetch(FetchError::Status { status, .. }) => {
+                !matches!(status, 401 | 403 | 407 | 408 | 429 | 500..)
+            }
+            Self::Fetch(FetchError::BadRequest { .. })
+            | Self::BadAnswer(BadAnswer::Empty { .. } | BadAnswer::Refused { .. }) => true,
+            _ => false,
+        }
+    }
 }
 
 impl RefreshError {
@@ -171,14 +256,27 @@ impl RefreshError {
         self.attempts.iter().all(|attempt| matches!(attempt.problem, AttemptError::NotUnderstood(_)))
     }
 
-    /// The longest wait that a provider of the chain asked for.
-    pub fn retry_after(&self) -> Option<SignedDuration> {
-        let asked = |attempt: &Attempt| match attempt.problem {
-            AttemptError::Fetch(FetchError::Status { retry_after, .. })
-            | AttemptError::Login { problem: FetchError::Status { retry_after, .. }, .. } => retry_after,
-            _ => None,
-        };
-        self.attempts.iter().filter_map(asked).max()
+    /// No provider was asked, as each that has the target is to be left alone: a pause, not a failure.
+    pub fn is_held(&self) -> bool {
+        let mut any = false;
+        self.attempts.iter().all(|attempt| match attempt.problem {
+            AttemptError::Held { .. } => {
+                any = true;
+                true
+            }
+            AttemptError::NotUnderstood(_) => true,
+            _ => false,
+        }) && any
+    }
+
+    /// How long after `now` the first provider that has the target may be asked again.
+    pub fn wait(&self, now: Timestamp) -> SignedDuration {
+        let waits = self.attempts.iter().filter_map(|attempt| match &attempt.problem {
+            AttemptError::NotUnderstood(_) => None,
+            AttemptError::Held { until, .. } => Some(until.duration_since(now)),
+            problem => Some(problem.retry_after().unwrap_or_default()),
+        });
+        waits.min().unwrap_or_default().clamp(SignedDuration::ZERO, LONGEST_RETRY_AFTER)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Carbon-intensity forecasts in.
+//! Carbon-intensity forecasts in, and counts of served requests.
 //!
 //! One file per upstream format, each an [`Adapter`] that says what to ask and reads what came back; around
 //! them a [`Refresher`] that knows which target is due, keeps the last good forecast over failures and
@@ -50,7 +50,9 @@ pub mod adapter;
 pub mod archive;
 pub mod carbon_aware_sdk;
 pub mod chain;
+pub mod circuit;
 pub mod configmap;
+pub mod counters;
 pub mod demand;
 pub mod electricity_maps;
 mod emissions;
@@ -61,6 +63,7 @@ mod half_hour;
 pub mod http;
 pub mod job;
 pub mod legacy;
+pub mod limits;
 pub mod login;
 mod neso;
 pub mod own;
@@ -78,14 +81,17 @@ pub mod watttime;
 pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 pub use archive::Archive;
 pub use carbon_aware_sdk::CarbonAwareSdk;
-pub use chain::Chain;
+pub use chain::{Chain, Link, LinkStatus};
+pub use circuit::{CircuitChange, CircuitState};
 pub use configmap::ConfigMap;
+pub use counters::CounterQuery;
 pub use demand::DemandEstimator;
 pub use electricity_maps::ElectricityMaps;
 pub use fetch::{Fetch, FetchError};
 pub use fixed::Fixed;
-pub use job::{Attempt, AttemptError, Job, RefreshError};
+pub use job::{Asked, Attempt, AttemptError, HeldBy, Job, RefreshError};
 pub use legacy::LegacyForecast;
+pub use limits::Limits;
 pub use login::{Login, Token};
 pub use prometheus::Prometheus;
 pub use refresh::{News, Refresher, Status, Wanted};

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 
 use crate::adapter::{Adapter, Answer};
-use crate::chain::Chain;
+use crate::chain::{Chain, Reservation};
 use crate::half_hour::later;
 use crate::job::{Job, RefreshError};
 
@@ -20,6 +20,8 @@ pub const MIN_TTL: SignedDuration = SignedDuration::from_secs(1);
 /// Longest lifetime of a forecast: a longer one is taken as this.
 pub const MAX_TTL: SignedDuration = SignedDuration::from_hours(24);
 
+/// How many of those that wait longest are looked at for one whose provider may be asked.
+const LOOKED_AT: usize = 32;
 /// A clock that steps back by more than this moves what is due along; less is left to pass.
 const BACKWARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
@@ -29,8 +31,12 @@ const BACKWARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 /// Per target at most one job is in flight. After a success the target is due again when its lifetime has
 /// passed; after a failure the last good forecast stays and the target is due after 1 s, 2 s, 4 s .. up to
 /// the smaller of its lifetime and 5 min, each up to a fifth later by a jitter that the seed decides. Where
-/// an upstream answer says `Retry-After`, that is waited for, 5 min at most; where no provider understands
-/// the target, the longest pause at once.
+/// an upstream answer says `Retry-After`, that is waited for, an hour at most; where no provider understands
+/// the target, the longest pause at once. Where every provider is to be left alone, by its circuit or its
+/// limits, nobody is asked and nothing has failed: the target is due when the first of them may be asked.
+///
+/// Of several targets, each is due again somewhere in the second half of its first lifetime, so that from
+/// then on they are spread.
 ///
 /// `now` should not run backwards, but may: what is due moves along, and nothing is lost.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub struct Refresher {
     entries: BTreeMap<CarbonTarget, Entry>,
     /// Every wanted target that is not in flight, by when it is due.
     due: BTreeSet<(Timestamp, CarbonTarget)>,
+    /// Until when what is due waits for the limits of its providers.
+    held_until: Option<Timestamp>,
     /// Jobs taken and not finished, those of forgotten targets too: a target that comes back waits for them.
     in_flight: BTreeSet<CarbonTarget>,
     newest_now: Timestamp,
@@ -98,25 +106,49 @@ struct Entry {
     since: Timestamp,
     /// The pause is at least this long: what upstream asked for.
     at_least: SignedDuration,
-    /// No provider understood the target.
-    hopeless: bool,
-    /// No job has ended yet.
-    fresh: bool,
+    last: Last,
     status: Status,
+}
+
+/// How the last job of a target ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// There was none.
+    None,
+    /// Well, and it was the first of one target among several: its lifetime is cut short, so that they come
+    /// due spread over it.
+    FirstOfSeveral,
+    Well,
+    Failed,
+    /// No provider understands the target.
+    Hopeless,
+    /// Nobody was asked: the pause is what was waited for, and nothing has failed.
+    Held,
 }
 
 impl Refresher {
     /// Nothing wanted yet. The providers of `chain` are asked in order for every target; `seed` decides the
     /// jitter.
     pub fn new(chain: Vec<Arc<dyn Adapter>>, seed: u64) -> Self {
+        Self::with_chain(Chain::new(chain), seed)
+    }
+
+    /// The same with a chain whose providers have limits.
+    pub fn with_chain(chain: Chain, seed: u64) -> Self {
         Self {
-            chain: Chain::new(chain),
+            chain,
             seed,
             entries: BTreeMap::new(),
             due: BTreeSet::new(),
+            held_until: None,
             in_flight: BTreeSet::new(),
             newest_now: Timestamp::MIN,
         }
+    }
+
+    /// Whom it has asked, and how each does.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     /// Replaces the set of wanted targets: new ones are due at once, those no longer wanted are forgotten
@@ -147,24 +179,36 @@ impl Refresher {
         }
     }
 
-    /// The next job that is due at `now`, marked as in flight; `None` if there is none.
+    /// The next job that is due at `now` and whose provider may be asked, marked as in flight; `None` if there
+    /// is none. Jobs that have waited longest go first.
     pub fn take_due(&mut self, now: Timestamp) -> Option<Job> {
         self.notice(now);
-        let (at, _) = self.due.first()?;
-        if *at > now {
-            return None;
+        self.held_until = None;
+        let mut found = None;
+        for (at, target) in self.due.iter().take_while(|(at, _)| *at <= now).take(LOOKED_AT) {
+            match self.chain.reserve(target, now) {
+                Reservation::Go(reserved) => {
+                    found = Some(((*at, target.clone()), reserved));
+                    break;
+                }
+                Reservation::Wait(until) => {
+                    self.held_until = Some(self.held_until.map_or(until, |held| held.min(until)));
+                }
+            }
         }
-        let (_, target) = self.due.pop_first()?;
+        let (key, reserved) = found?;
+        self.due.remove(&key);
+        let (_, target) = key;
         let entry = self.entries.get_mut(&target)?;
         entry.status.due = None;
         let timeout = entry.wanted.timeout;
         self.in_flight.insert(target.clone());
-        Some(Job { target, timeout, chain: self.chain.clone() })
+        Some(Job { target, timeout, chain: self.chain.clone(), reserved })
     }
 
     /// When [`Refresher::take_due`] will have something next; `None` while nothing is waiting.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| self.held_until.map_or(*at, |held| held.max(*at)))
     }
 
     /// Takes the outcome of a job: what is to be passed on, if it brought anything.
@@ -177,11 +221,14 @@ impl Refresher {
         now: Timestamp,
     ) -> Option<News> {
         self.notice(now);
+        // Circuits may stand otherwise now.
+        self.held_until = None;
         if !self.in_flight.remove(target) {
             return None;
         }
+        let alone = self.entries.len() == 1;
         let entry = self.entries.get_mut(target)?;
-        let news = entry.take(outcome, now);
+        let news = entry.take(outcome, now, alone);
         self.schedule(target);
         news
     }
@@ -201,6 +248,7 @@ impl Refresher {
         let Some(entry) = self.entries.get_mut(target) else {
             return;
         };
+        self.held_until = None;
         if let Some(before) = entry.status.due.take() {
             self.due.remove(&(before, target.clone()));
         }
@@ -236,17 +284,17 @@ impl Refresher {
 impl Entry {
     fn new(wanted: Wanted, now: Timestamp) -> Self {
         let status = Status::default();
-        Self { wanted, since: now, at_least: SignedDuration::ZERO, hopeless: false, fresh: true, status }
+        Self { wanted, since: now, at_least: SignedDuration::ZERO, last: Last::None, status }
     }
 
-    fn take(&mut self, outcome: Result<Answer, RefreshError>, now: Timestamp) -> Option<News> {
+    fn take(&mut self, outcome: Result<Answer, RefreshError>, now: Timestamp, alone: bool) -> Option<News> {
         self.since = now;
-        self.fresh = false;
         match outcome {
             Ok(Answer { forecast, actuals }) => {
                 let forecast = Arc::new(forecast);
                 self.at_least = SignedDuration::ZERO;
-                self.hopeless = false;
+                let first = self.status.last_success.is_none();
+                self.last = if first && !alone { Last::FirstOfSeveral } else { Last::Well };
                 self.status.latest = Some(Arc::clone(&forecast));
                 self.status.failures = 0;
                 self.status.last_error = None;
@@ -254,10 +302,16 @@ impl Entry {
                 Some(News { forecast, actuals })
             }
             Err(error) => {
-                self.at_least =
-                    error.retry_after().unwrap_or_default().clamp(SignedDuration::ZERO, MAX_BACKOFF);
-                self.hopeless = error.is_not_understood();
-                self.status.failures = self.status.failures.saturating_add(1);
+                self.at_least = error.wait(now);
+                self.last = if error.is_held() {
+                    Last::Held
+                } else if error.is_not_understood() {
+                    Last::Hopeless
+                } else {
+                    Last::Failed
+                };
+                let failed = u32::from(self.last != Last::Held);
+                self.status.failures = self.status.failures.saturating_add(failed);
                 self.status.last_error = Some(error.to_string());
                 None
             }
@@ -267,13 +321,18 @@ impl Entry {
     /// How long after `since` the next refresh is due.
     fn pause(&self, seed: u64, target: &CarbonTarget) -> SignedDuration {
         let cap = self.wanted.ttl.min(MAX_BACKOFF);
-        let pause = match self.status.failures {
-            0 if self.fresh => SignedDuration::ZERO,
-            0 => self.wanted.ttl,
-            _ if self.hopeless => cap,
-            failures => {
+        let pause = match self.last {
+            Last::None | Last::Held => SignedDuration::ZERO,
+            Last::FirstOfSeveral => {
+                let half = self.wanted.ttl / 2;
+                half + half * jitter(seed, target, 0) / 1_000
+            }
+            Last::Well => self.wanted.ttl,
+            Last::Hopeless => cap,
+            Last::Failed => {
                 // Room for the jitter below the cap, so that it spreads retries there too.
-                let doubled = FIRST_BACKOFF * (1 << (failures - 1).min(9));
+                let failures = self.status.failures;
+                let doubled = FIRST_BACKOFF * (1 << failures.saturating_sub(1).min(9));
                 let step = doubled.min(cap * 5 / 6);
                 step + step * jitter(seed, target, failures) / 5_000
             }

@@ -87,14 +87,11 @@ impl Stub {
 
     /// One refresh of `target`: the UK API below this server's root, then its legacy endpoint.
     fn refresh(&self, target: &str) -> Result<Forecast, RefreshError> {
-        let job = Job {
-            target: CarbonTarget::from(target),
-            timeout: SignedDuration::from_secs(30),
-            chain: Chain::new(vec![
-                Arc::new(UkCarbonIntensity::new(self.base())),
-                Arc::new(LegacyForecast::new(self.base())),
-            ]),
-        };
+        let chain = Chain::new(vec![
+            Arc::new(UkCarbonIntensity::new(self.base())),
+            Arc::new(LegacyForecast::new(self.base())),
+        ]);
+        let job = Job::new(CarbonTarget::from(target), SignedDuration::from_secs(30), chain);
         Ok(job.run(&Client::new(), now())?.forecast)
     }
 }
@@ -162,6 +159,7 @@ fn grams(forecast: &Forecast) -> Vec<f64> {
     forecast.slots().iter().map(|slot| slot.forecast.get()).collect()
 }
 
+/// The one in between has no value: half an hour is filled by a straight line.
 const SLOTS: &str = r#"[{"from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z","intensity":{"forecast":266,"actual":263,"index":"moderate"}},
     {"from":"2018-01-20T12:30Z","to":"2018-01-20T13:00Z","intensity":{"forecast":null,"actual":null,"index":"low"}},
     {"from":"2018-01-20T13:00Z","to":"2018-01-20T13:30Z","intensity":{"forecast":146,"actual":null,"index":"low"}}]"#;
@@ -170,7 +168,7 @@ const SLOTS: &str = r#"[{"from":"2018-01-20T12:00Z","to":"2018-01-20T12:30Z","in
 fn a_national_forecast_comes_over_the_wire() {
     let stub = Stub::body(format!(r#"{{"data":{SLOTS}}}"#));
     let forecast = stub.refresh("national").unwrap();
-    assert_eq!((&*forecast.source, grams(&forecast)), ("uk-carbon-intensity", vec![266.0, 146.0]));
+    assert_eq!((&*forecast.source, grams(&forecast)), ("uk-carbon-intensity", vec![266.0, 206.0, 146.0]));
     assert_eq!(stub.paths(), ["/intensity/2018-01-20T10:00Z/fw48h"]);
     let head = stub.heads.lock().unwrap()[0].to_lowercase();
     assert!(head.contains(&format!("\r\nuser-agent: {USER_AGENT}\r\n")), "{head}");
@@ -183,8 +181,8 @@ fn a_regional_forecast_comes_as_an_object_and_as_a_list() {
     let region = format!(r#"{{"regionid":13,"shortname":"London","data":{SLOTS}}}"#);
     for body in [format!(r#"{{"data":{region}}}"#), format!(r#"{{"data":[{region}]}}"#)] {
         let stub = Stub::body(body);
-        assert_eq!(grams(&stub.refresh("region:13").unwrap()), [266.0, 146.0]);
-        assert_eq!(grams(&stub.refresh("postcode:ox1 2jd").unwrap()), [266.0, 146.0]);
+        assert_eq!(grams(&stub.refresh("region:13").unwrap()), [266.0, 206.0, 146.0]);
+        assert_eq!(grams(&stub.refresh("postcode:ox1 2jd").unwrap()), [266.0, 206.0, 146.0]);
         let base = "/regional/intensity/2018-01-20T12:00Z/fw48h";
         assert_eq!(stub.paths(), [format!("{base}/regionid/13"), format!("{base}/postcode/OX1")]);
     }
@@ -220,7 +218,7 @@ fn a_bad_status_is_told_with_the_beginning_of_the_body() {
     };
     assert_eq!(error, expected);
     let error = stub.refresh("national").unwrap_err();
-    assert_eq!(error.retry_after(), Some(SignedDuration::from_secs(7)));
+    assert_eq!(error.wait(now()), SignedDuration::from_secs(7));
     assert_eq!(error.attempts.len(), 2);
     assert_eq!(error.to_string().matches("answered 500").count(), 2, "{error}");
 }

@@ -105,11 +105,7 @@ impl Fetch for Service {
 }
 
 fn job(chain: &Chain) -> Job {
-    Job {
-        target: CarbonTarget::from("national"),
-        timeout: SignedDuration::from_secs(2),
-        chain: chain.clone(),
-    }
+    Job::new(CarbonTarget::from("national"), SignedDuration::from_secs(2), chain.clone())
 }
 
 fn chain() -> Chain {
@@ -139,9 +135,9 @@ fn a_token_that_is_refused_is_replaced_once() {
     service.took();
     assert!(job(&chain).run(&service, at(1)).is_ok());
     assert_eq!(service.took(), ["forecast with token-1", "login with pa55word", "forecast with token-3"]);
-    for status in [401, 403] {
+    for (status, second) in [(401, 2), (403, 100)] {
         service.refusal = Some(status);
-        let refused = job(&chain).run(&service, at(2)).unwrap_err();
+        let refused = job(&chain).run(&service, at(second)).unwrap_err();
         let newest = service.issued.borrow();
         assert_eq!(
             service.took(),
@@ -156,7 +152,7 @@ fn a_token_that_is_refused_is_replaced_once() {
     }
     // Any other trouble is no reason to log in.
     service.refusal = Some(500);
-    job(&chain).run(&service, at(3)).unwrap_err();
+    job(&chain).run(&service, at(200)).unwrap_err();
     assert_eq!(service.took().len(), 1);
 }
 
@@ -175,7 +171,7 @@ fn a_failed_login_says_so_and_how_long_to_wait() {
         refused.to_string(),
         "no forecast for `national`: logging in to locked: http://locked/login answered 429: `go away`"
     );
-    assert_eq!(refused.retry_after(), Some(SignedDuration::from_secs(40)));
+    assert_eq!(refused.wait(at(0)), SignedDuration::from_secs(40));
     assert_eq!(service.took().len(), 1, "nothing is asked without a token");
 }
 

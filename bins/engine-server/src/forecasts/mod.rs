@@ -1,5 +1,6 @@
 //! Keeping forecasts fresh: a few threads that ask upstream, so that nothing else ever waits for it.
 
+mod limits;
 mod reader;
 mod trace;
 
@@ -8,10 +9,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::{Engine, MixedSignals, TargetCheck, WantedForecast};
-use models::{CarbonTarget, Forecast};
-use providers::{Adapter, Attempt, AttemptError, Job, News, Plan, RefreshError, Refresher, Wanted};
+use models::{CarbonTarget, Signal, Timestamp};
+use providers::{
+    Adapter, Asked, Attempt, AttemptError, Chain, CircuitChange, HeldBy, Job, Limits, Link, LinkStatus, News,
+    Plan, RefreshError, Refresher, Status, Wanted,
+};
 
 use crate::state::{State, now, until};
+pub(crate) use limits::CallLimits;
 use reader::Reader;
 pub(crate) use trace::trace;
 
@@ -26,9 +31,17 @@ pub(crate) struct Refresh {
     changed: Condvar,
 }
 
+/// One provider of the chain.
+pub(crate) struct Provider {
+    pub(crate) name: String,
+    pub(crate) signal: Signal,
+    pub(crate) limits: Limits,
+    pub(crate) status: LinkStatus,
+}
+
 impl Refresh {
-    pub(crate) fn new(chain: Vec<Arc<dyn Adapter>>, seed: u64) -> Self {
-        Self { refresher: Mutex::new(Refresher::new(chain, seed)), changed: Condvar::new() }
+    pub(crate) fn new(chain: Chain, seed: u64) -> Self {
+        Self { refresher: Mutex::new(Refresher::with_chain(chain, seed)), changed: Condvar::new() }
     }
 
     /// Which targets somebody asks for.
@@ -45,6 +58,25 @@ impl Refresh {
         let aged =
             refresher.statuses().filter_map(|(target, status)| Some((target.clone(), status.age(now)?)));
         aged.map(|(target, age)| (target, age.as_secs_f64())).collect()
+    }
+
+    /// How the refreshing of targets stands, in order, after one of them.
+    pub(crate) fn page(&self, after: Option<&CarbonTarget>, most: usize) -> Vec<(CarbonTarget, Status)> {
+        let refresher = self.lock();
+        let page = refresher.statuses().filter(|(target, _)| after.is_none_or(|after| *target > after));
+        page.take(most).map(|(target, status)| (target.clone(), status.clone())).collect()
+    }
+
+    /// How each provider of the chain does.
+    pub(crate) fn providers(&self, now: Timestamp) -> Vec<Provider> {
+        let chain = self.lock().chain().clone();
+        let provider = |link: &Link| Provider {
+            name: link.adapter().name().to_owned(),
+            signal: link.adapter().signal(),
+            limits: link.limits(),
+            status: link.status(now),
+        };
+        chain.links().iter().map(provider).collect()
     }
 
     /// Starts the threads. They end with the process: what they ask for is nobody's loss.
@@ -78,11 +110,12 @@ impl Refresh {
 
     fn run(&self, job: &Job, reader: &Reader, state: &State) {
         let started = Instant::now();
-        let asked = AssertUnwindSafe(|| job.run_watched(reader, now(), count));
+        let asked = AssertUnwindSafe(|| job.run_watched(reader, now(), watch));
         // Nothing here is known to panic; but a job that is never finished would never be due again.
         let outcome = catch_unwind(asked).unwrap_or_else(|_| Err(lost(job)));
         metrics::histogram!("carbon_provider_request_duration_seconds")
             .record(started.elapsed().as_secs_f64());
+        let held = outcome.as_ref().is_err_and(RefreshError::is_held);
         let failed = outcome.as_ref().err().map(ToString::to_string);
         let (news, failures) = {
             let mut refresher = self.lock();
@@ -91,8 +124,9 @@ impl Refresh {
         };
         self.changed.notify_all();
         match failed {
-            // The first failure of a row is worth a line; the others are counted in metrics.
-            Some(problem) if failures <= 1 => {
+            // The first failure of a row is worth a line; the others are counted in metrics, and a provider
+            // that is left alone has its own line.
+            Some(problem) if failures <= 1 && !held => {
                 tracing::warn!(target: "engine_server::forecasts", carbon_target = %job.target, %problem, "no fresh forecast");
             }
             Some(problem) => {
@@ -126,11 +160,21 @@ fn pass_on(engine: &mut Engine, target: &CarbonTarget, news: News) -> Result<(),
     Ok(())
 }
 
-/// Counts one attempt.
-fn count(provider: &str, outcome: Result<&Forecast, &AttemptError>) {
-    let outcome = outcome.map_or_else(outcome_of, |_| "ok");
+/// Counts one attempt, and says so where a provider is left alone from now on, or answers again.
+fn watch(asked: Asked<'_>) {
+    let provider = asked.provider;
+    let outcome = asked.outcome.map_or_else(outcome_of, |_| "ok");
     metrics::counter!("carbon_provider_requests_total", "provider" => provider.to_owned(), "outcome" => outcome)
         .increment(1);
+    match (asked.circuit, asked.outcome) {
+        (Some(CircuitChange::Opened { until }), Err(problem)) => {
+            tracing::warn!(target: "engine_server::forecasts", provider, %until, %problem, "left alone after failures in a row");
+        }
+        (Some(CircuitChange::Closed), _) => {
+            tracing::info!(target: "engine_server::forecasts", provider, "answers again");
+        }
+        _ => {}
+    }
 }
 
 fn lost(job: &Job) -> RefreshError {
@@ -142,12 +186,14 @@ fn lost(job: &Job) -> RefreshError {
 }
 
 /// A word for what went wrong: a label with few values.
-fn outcome_of(error: &AttemptError) -> &'static str {
+pub(crate) fn outcome_of(error: &AttemptError) -> &'static str {
     match error {
         AttemptError::NotUnderstood(_) => "not_understood",
         AttemptError::Fetch(_) => "unreachable",
         AttemptError::Login { .. } => "login",
         AttemptError::BadAnswer(_) => "bad_answer",
+        AttemptError::Held { by: HeldBy::Circuit, .. } => "circuit_open",
+        AttemptError::Held { by: HeldBy::Limits, .. } => "no_budget",
         AttemptError::Lost(_) => "lost",
     }
 }

@@ -4,9 +4,11 @@ mod access;
 mod body;
 mod config;
 mod feedback;
+mod forecasts;
 mod health;
 mod manual;
 mod measure;
+mod page;
 pub(crate) mod problem;
 mod schedule;
 mod vintages;
@@ -18,6 +20,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource, Route, guard, middleware, web};
 use models::ScheduleId;
 
+use crate::forecasts::Refresh;
 use crate::state::State;
 use problem::Problem;
 
@@ -31,13 +34,15 @@ const MAX_CONNECTIONS: usize = 16_384;
 /// Serves the API on `listener` until told to stop.
 pub(crate) fn serve(
     state: &Arc<State>,
+    refresh: &Arc<Refresh>,
     listener: std::net::TcpListener,
     workers: usize,
 ) -> std::io::Result<actix_web::dev::Server> {
-    let state = web::Data::from(Arc::clone(state));
+    let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
+            .app_data(refresh.clone())
             .app_data(web::PathConfig::default().error_handler(|error, _| {
                 let detail = format!("the path is not a schedule's: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
@@ -64,6 +69,7 @@ fn routes(app: &mut web::ServiceConfig) {
     app.service(reading("/healthz", web::to(health::healthz)))
         .service(reading("/livez", web::to(health::livez)))
         .service(reading("/readyz", web::to(health::readyz)))
+        .service(reading("/forecasts", web::to(forecasts::list)))
         .service(reading("/schedules", web::to(schedule::list)))
         .service(reading("/schedule", web::to(schedule::get_default)))
         .service(reading("/schedule/{namespace}/{name}", web::to(schedule::get)))

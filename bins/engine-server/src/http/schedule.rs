@@ -6,9 +6,10 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use engine::{Published, UnknownSchedule, View};
 use models::{Problems, ScheduleId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::page::{Page, PageQuery};
 use super::problem::Problem;
 use super::schedule_id;
 use crate::state::State;
@@ -57,17 +58,6 @@ fn matches(value: &header::HeaderValue, tag: &str) -> bool {
     value.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
-/// Schedules on one page where nobody says, and at most.
-const PAGE: usize = 100;
-const LONGEST_PAGE: usize = 1_000;
-
-#[derive(Deserialize)]
-pub(crate) struct PageQuery {
-    limit: Option<String>,
-    #[serde(rename = "continue")]
-    after: Option<String>,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
@@ -88,26 +78,10 @@ pub(crate) async fn list(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let mut problems = Problems::new();
-    let limit = match query.limit.as_deref().map(str::parse::<usize>) {
-        None => PAGE,
-        Some(Ok(limit)) if (1..=LONGEST_PAGE).contains(&limit) => limit,
-        Some(_) => {
-            problems.push("/limit", format_args!("expected a whole number from 1 to {LONGEST_PAGE}"));
-            PAGE
-        }
-    };
-    let after = match query.after.as_deref().filter(|after| !after.is_empty()) {
-        None => None,
-        Some(after) => {
-            match after.split_once('/').map(|(namespace, name)| ScheduleId::new(namespace, name)) {
-                Some(Ok(id)) => Some(id),
-                _ => {
-                    problems.push("/continue", "expected the `continue` of an earlier answer");
-                    None
-                }
-            }
-        }
-    };
+    let Page { limit, after } = query.page(&mut problems, |after| {
+        let (namespace, name) = after.split_once('/')?;
+        ScheduleId::new(namespace, name).ok()
+    });
     problems.or(()).map_err(Problem::invalid)?;
     let page = state.board.page(after.as_ref(), limit + 1);
     let items: Vec<Item<'_>> = page.iter().take(limit).map(|(id, view)| item(id, view)).collect();

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::forecasts::Refresh;
 use crate::http::problem::Problem;
-use crate::state::State;
+use crate::state::{State, now};
 use exposition::Exposition;
 
 /// Upper bounds of the latency histograms, in seconds.
@@ -50,6 +50,15 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
     );
     metrics::describe_gauge!("carbon_vintages_kept", "Forecasts kept for replays, of all carbon targets.");
     metrics::describe_gauge!("carbon_vintages_bytes", "Memory taken by what is kept for replays.");
+    metrics::describe_counter!("feedback_polls_total", "Polls of what a schedule served, by outcome.");
+    metrics::describe_counter!(
+        "feedback_unknown_flavour_requests_total",
+        "Requests that were polled and not counted: their flavour is not the schedule's."
+    );
+    metrics::describe_counter!(
+        "feedback_poll_lost_seconds_total",
+        "Time whose requests were not asked for: polls had failed for too long."
+    );
     Ok(handle)
 }
 
@@ -84,8 +93,12 @@ async fn scrape(request: HttpRequest, sources: web::Data<Sources>) -> Result<Htt
         return Err(Problem::not_allowed(request.method().as_str(), "GET, HEAD"));
     }
     let board = &sources.state.board;
-    let body =
-        Exposition::new(sources.recorder.render(), board.page(None, usize::MAX), sources.refresh.ages());
+    let body = Exposition::new(
+        sources.recorder.render(),
+        board.page(None, usize::MAX),
+        sources.refresh.ages(),
+        &sources.refresh.providers(now()),
+    );
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(body))
 }
 

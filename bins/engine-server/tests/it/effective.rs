@@ -54,6 +54,7 @@ fn every_value_says_where_it_came_from() {
             "budgetDailyAim",
             "budgetOverdraft",
             "budgetWindow",
+            "calibrate",
             "carbonCacheTTL",
             "carbonTarget",
             "carbonTimeout",

@@ -285,3 +285,30 @@ fn what_was_served_shows_in_metrics_and_in_the_next_schedule() {
     seen("schedule_requests_total", "} 400\n");
     seen("schedule_demand_requests_per_second", "} ");
 }
+
+#[test]
+fn what_was_measured_is_booked_published_and_believed_where_asked_for() {
+    let server = Server::without_forecasts();
+    let body = json!({"validFor": 1, "creditMin": -10, "policy": "p100", "calibrate": true});
+    server.configure("t/fed", &body);
+    let wrong = json!({"flavour_counts": {"precision-100": 5}, "flavour_energy_wh": {"precision-100": -1},
+        "flavour_precision": {"precision-100": 101, "precision-70": 0.5}});
+    let refused = feed(&server, &wrong);
+    refused.assert_problem(422);
+    insta::assert_snapshot!(refused.problems(), @r"
+    /flavour_energy_wh/precision-100: -1 is not an energy per request: expected a number of Wh >= 0
+    /flavour_precision/precision-100: 101 is not a precision (a fraction up to 1, a percentage above): expected a number in (0, 100]
+    /flavour_precision/precision-70: no requests of `precision-70`: expected a flavour of flavour_counts
+    ");
+    let post = json!({"flavour_counts": {"precision-100": 2000}, "flavour_precision": {"precision-100": 80},
+        "flavour_energy_wh": {"precision-100": 2.5}});
+    assert_close(&feed(&server, &post).json()["realized_precision"], 0.8);
+    let best = |schedule: &Value| schedule["flavours"][0].clone();
+    let shown = server.schedule_when("t/fed", |shown| best(shown)["measuredRequests"] == 2000);
+    assert_eq!((&best(&shown)["precision"], &best(&shown)["measuredPrecision"]), (&json!(100), &json!(0.8)));
+    assert_eq!(best(&shown)["measuredEnergyWh"], 2.5);
+    // The best flavour is another one by now.
+    assert_eq!(shown["flavourWeights"]["precision-85"], 100);
+    server.configure("t/fed", &json!({"validFor": 1, "creditMin": -10, "policy": "p100"}));
+    assert_eq!(server.schedule("t/fed")["flavourWeights"]["precision-100"], 100);
+}

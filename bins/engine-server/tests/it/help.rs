@@ -41,6 +41,7 @@ fn help_names_every_variable_with_its_flag_and_default() {
         ("METRICS_LISTEN", "0.0.0.0:METRICS_PORT"),
         ("CARBON_PROVIDER", "uk-carbon-intensity"),
         ("MAX_SCHEDULES", "100000"),
+        ("METRICS_FLAVOUR_LABEL", "flavour"),
     ] {
         let flag = format!("--{} ", variable.to_ascii_lowercase().replace('_', "-"));
         let entry = words.split(&flag).nth(1).unwrap_or_else(|| panic!("{flag}: {help}"));
@@ -138,13 +139,16 @@ fn help_reads_so() {
               CARBON_CONFIGMAP_SIGNAL=] [default: average]
           --carbon-prometheus-query <PROMQL>
               An expression in gCO2eq/kWh that gives one series [env: CARBON_PROMETHEUS_QUERY=]
-          --prometheus-url <URL>
-              The server that expression is asked at [env: PROMETHEUS_URL=]
           --carbon-prometheus-slot <SECONDS>
               How long such a value holds, in seconds in [1, 86400] [env: CARBON_PROMETHEUS_SLOT=]
               [default: 1800]
           --carbon-prometheus-signal <SIGNAL>
               What it tells: average or marginal [env: CARBON_PROMETHEUS_SIGNAL=] [default: average]
+          --carbon-rate <CALLS>
+              Most calls per second to each provider, evenly spread [env: CARBON_RATE=] [default: 10]
+          --carbon-quota <QUOTAS>
+              Calls that may be made in any hour and any day, paced over them: PROVIDER=CALLS/h+CALLS/d,
+              with commas between providers [default: as many as are wanted] [env: CARBON_QUOTA=]
           --vintages-days <DAYS>
               How far back received forecasts are kept for replays, in [1, 366] [env: VINTAGES_DAYS=]
               [default: 60]
@@ -162,6 +166,9 @@ fn help_reads_so() {
           --scheduler-strategies <JSON>
               Flavours of schedules that list none, as a JSON array [default: precision 1.0, 0.85 and
               0.7] [env: SCHEDULER_STRATEGIES=]
+          --scheduler-calibrate[=<true|false>]
+              Let decisions follow the precision and energy that feedback measured, in schedules that do
+              not say [default: false] [env: SCHEDULER_CALIBRATE=]
           --target-error <NUMBER>
               Allowed mean error: a number in [0, 1) [default: 0.05] [env: TARGET_ERROR=]
           --credit-min <NUMBER>
@@ -201,9 +208,20 @@ fn help_reads_so() {
               Carbon intensity from which throttling is complete, in gCO2eq/kWh: a number of gCO2eq/kWh
               >= 0 [default: 350] [env: THROTTLE_INTENSITY_CEILING=]
 
-    Accepted, not active yet:
+    Feedback:
+          --prometheus-url <URL>
+              Where Prometheus is, to be asked for the requests that were served, and for
+              CARBON_PROMETHEUS_QUERY [default: nobody is asked] [env: PROMETHEUS_URL=]
           --metrics-poll-interval-sec <SECONDS>
-              How often they would be [default: 15] [env: METRICS_POLL_INTERVAL_SEC=]
+              How often each schedule's are asked for, 1 to 3600 [default: 15] [env:
+              METRICS_POLL_INTERVAL_SEC=]
+          --metrics-query <PROMQL>
+              What is asked; {namespace}, {schedule}, {window} (seconds) and {label} are filled in
+              [default: the increase of router_http_requests_total by flavour in the namespace] [env:
+              METRICS_QUERY=]
+          --metrics-flavour-label <LABEL>
+              Label of the answer that names the flavour [env: METRICS_FLAVOUR_LABEL=] [default:
+              flavour]
 
     TRY IT
       engine-server --listen 127.0.0.1:8080 --carbon-provider static:250

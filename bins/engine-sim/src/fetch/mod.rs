@@ -35,7 +35,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 ///
 /// A file that cannot be read or written, or no forecast at all.
 pub(crate) fn run(args: &FetchArgs) -> anyhow::Result<Ending> {
-    let (chain, _) = settings::chain(&args.providers).unwrap_or_else(|wrong| ProviderArgs::refuse(&wrong));
+    let chain = settings::chain(&args.providers).unwrap_or_else(|wrong| ProviderArgs::refuse(&wrong));
     let target = CarbonTarget::from(args.providers.target());
     if let Err(unknown) = chain.check(&target) {
         ProviderArgs::refuse(&unknown);

@@ -43,7 +43,8 @@ impl Savings {
         savings
     }
 
-    fn charge(&mut self, config: &Config, menu: Option<&Menu>) {
+    /// Energies are those of `menu` from now on.
+    pub(crate) fn charge(&mut self, config: &Config, menu: Option<&Menu>) {
         if let Some(menu) = menu {
             self.tariff = Some(Tariff::new(menu, config.target_error()));
         }
@@ -86,7 +87,7 @@ impl Session {
         let Some(tariff) = self.savings.tariff else { return };
         let mut post = Post { served, ..Post::default() };
         for (name, count) in &feedback.counts {
-            let flavour = self.config.flavours().named(name).or_else(|| self.retired.named(name, now));
+            let flavour = self.believed.named(name).or_else(|| self.retired.named(name, now));
             match flavour.and_then(|flavour| tariff.energy(flavour)) {
                 Some(energy) => {
                     post.requests = post.requests.saturating_add(*count);

@@ -5,6 +5,8 @@
 mod always;
 mod budget;
 mod forecast;
+mod measured;
+mod polled;
 mod repeats;
 mod savings;
 mod session;

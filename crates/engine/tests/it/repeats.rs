@@ -24,6 +24,7 @@ impl Post {
             window_end: Some(world.now),
             counts: counts.map(|(name, count)| ((*name).to_owned(), u64::from(count))).collect(),
             sender: Some(Sender { source: format!("router-{}", self.source), sequence: Some(self.sequence) }),
+            ..Feedback::default()
         }
     }
 }

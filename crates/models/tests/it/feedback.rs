@@ -44,6 +44,20 @@ fn who_posts_and_which_post_it_is() {
 }
 
 #[test]
+fn what_was_measured_of_the_requests_counted() {
+    let post = r#"{"flavour_counts": {"a": 10, "b": 20, "c": 0},
+                   "flavour_precision": {"a": 0.93, "b": "71.5", "c": null},
+                   "flavour_energy_wh": {"b": 0.25, "c": 0}}"#;
+    let (feedback, ignored) = Feedback::from_json(&body(post)).unwrap();
+    assert_eq!(ignored, [""; 0]);
+    let precision = |name| feedback.precision_of(name).map(models::Precision::get);
+    assert_eq!(["a", "b", "c", "d"].map(precision), [Some(0.93), Some(0.715), None, None]);
+    let energy = |name| feedback.energy_wh_of(name);
+    assert_eq!(["a", "b", "c", "d"].map(energy), [None, Some(0.25), Some(0.0), None]);
+    assert_eq!(feedback.total(), 30);
+}
+
+#[test]
 fn what_may_be_left_out_or_written_otherwise() {
     for (post, window, total, ignored) in [
         (r#"{"flavour_counts": {}}"#, DEFAULT_WINDOW, 0, vec![]),
@@ -84,6 +98,15 @@ fn every_refusal_names_its_field() {
         (r#"{"flavour_counts": {"a": "x"}}"#, "/flavour_counts/a"),
         (r#"{"flavour_counts": {"a/b": true}}"#, "/flavour_counts/a~1b"),
         (r#"{"flavour_counts": {"a": 1e300}}"#, "/flavour_counts/a"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_precision": {"a": 0}}"#, "/flavour_precision/a"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_precision": {"a": 100.5}}"#, "/flavour_precision/a"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_precision": {"a": "nan"}}"#, "/flavour_precision/a"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_precision": {"b": 0.5}}"#, "/flavour_precision/b"),
+        (r#"{"flavour_counts": {"a": 1, "b": null}, "flavour_precision": {"b": 1}}"#, "/flavour_precision/b"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_precision": 0.5}"#, "/flavour_precision"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_energy_wh": {"a": -0.1}}"#, "/flavour_energy_wh/a"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_energy_wh": {"a": "inf"}}"#, "/flavour_energy_wh/a"),
+        (r#"{"flavour_counts": {"a": 1}, "flavour_energy_wh": {"b~": 1}}"#, "/flavour_energy_wh/b~0"),
         (r#"{"flavour_counts": {"a": 1}, "total_requests": 2}"#, "/total_requests"),
         (r#"{"flavour_counts": {"a": 1}, "total_requests": 1.5}"#, "/total_requests"),
         (r#"{"flavour_counts": {"a": 1}, "total_requests": -1}"#, "/total_requests"),

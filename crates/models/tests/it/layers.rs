@@ -90,6 +90,7 @@ fn the_same_values_are_the_same_wherever_they_came_from() {
     for change in [
         r#"{"budgetDailyAim": 3}"#,
         r#"{"policy": "p100"}"#,
+        r#"{"calibrate": true}"#,
         r#"{"carbonTarget": "region:1"}"#,
         r#"{"components": {"r": {}}}"#,
         r#"{"flavours": [{"precision": 1}]}"#,
@@ -111,6 +112,7 @@ fn the_effective_configuration_reads_like_this() {
     budgetDailyAim: {"source":"default","value":2}
     budgetOverdraft: {"source":"default","value":0}
     budgetWindow: {"source":"default","value":172800}
+    calibrate: {"source":"default","value":false}
     carbonCacheTTL: {"source":"default","value":300}
     carbonTarget: {"source":"default","value":"national"}
     carbonTimeout: {"source":"env","value":2.5}

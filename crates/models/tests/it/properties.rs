@@ -39,13 +39,16 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn any_key() -> impl Strategy<Value = String> {
-    const KEYS: [&str; 27] = [
+    const KEYS: [&str; 30] = [
         "scheduler",
         "strategies",
         "flavours",
         "components",
         "policy",
         "carbonTarget",
+        "calibrate",
+        "flavour_precision",
+        "flavour_energy_wh",
         "name",
         "precision",
         "carbonIntensity",
@@ -126,9 +129,11 @@ fn components() -> impl Strategy<Value = Vec<Component>> {
 
 fn overrides() -> impl Strategy<Value = Overrides> {
     let numbers: Vec<_> = SETTINGS.iter().map(|spec| option::of(inside(spec.range))).collect();
-    (numbers, option::of(word()), option::of(word()), option::of(flavours()), option::of(components()))
-        .prop_map(|(numbers, policy, target, flavours, components)| {
+    let words = (option::of(word()), option::of(word()), option::of(any::<bool>()));
+    (numbers, words, option::of(flavours()), option::of(components())).prop_map(
+        |(numbers, (policy, target, calibrate), flavours, components)| {
             let mut overrides = Overrides::default();
+            overrides.calibrate = calibrate;
             overrides.policy = policy.map(Into::into);
             overrides.carbon_target = target.map(CarbonTarget::from);
             overrides.flavours = flavours;
@@ -138,7 +143,8 @@ fn overrides() -> impl Strategy<Value = Overrides> {
                 assert!(set.is_ok(), "{} is inside its own range", spec.key);
             }
             overrides
-        })
+        },
+    )
 }
 
 fn instant() -> impl Strategy<Value = Timestamp> {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use models::schedule::{Credits, FlavourShare, ForecastReport, ManualReport, Processing};
-use models::{CarbonIntensity, Forecast, Index, Precision, Schedule, Slot, Timestamp};
+use models::schedule::{Credits, FlavourShare, ForecastReport, ManualReport, Measure, Processing};
+use models::{Accounting, CarbonIntensity, Forecast, Index, Precision, Schedule, Signal, Slot, Timestamp};
 use serde_json::{Value, json};
 
 fn at(instant: &str) -> Timestamp {
@@ -19,6 +19,7 @@ fn share(name: &str, precision: f64, weight: u8, carbon: Option<f64>) -> Flavour
         share: f64::from(weight) / 100.0,
         carbon_intensity: carbon,
         enabled: true,
+        measured: None,
     }
 }
 
@@ -63,6 +64,9 @@ fn schedule() -> Schedule {
             next: Some(300.0),
             index: Some(Index::High),
             source: Some("uk-carbon-intensity".into()),
+            zone: Some("GB".into()),
+            signal: Some(Signal::Average),
+            accounting: Some(Accounting::Unknown),
             issued_at: None,
             retrieved_at: Some(at("2026-11-23T15:16:00Z")),
             stale: false,
@@ -135,7 +139,7 @@ fn every_reader_finds_its_shape() {
     "warnings":["a \"quoted\" warning"],
     "evaluatedAt":"2026-11-23T15:16:06.25Z",
     "generation":7,
-    "forecast":{"now":250.0,"next":300.0,"index":"high","source":"uk-carbon-intensity","retrievedAt":"2026-11-23T15:16:00Z",
+    "forecast":{"now":250.0,"next":300.0,"index":"high","source":"uk-carbon-intensity","zone":"GB","signal":"average","accounting":"unknown","retrievedAt":"2026-11-23T15:16:00Z",
     "schedule":[{"from":"2026-11-23T15:00:00Z","to":"2026-11-23T15:30:00Z","forecast":250.0,"index":"high"},{"from":"2026-11-23T15:30:00Z","to":"2026-11-23T16:00:00Z","forecast":300.0,"index":"very high"}]}}
     "#);
 }
@@ -213,4 +217,23 @@ fn a_disabled_flavour_is_listed_but_weighs_nothing() {
         value["flavours"][3],
         json!({"name": "precision-50", "precision": 50, "weight": 0, "carbonIntensity": 0.0, "enabled": false})
     );
+}
+
+#[test]
+fn what_was_measured_stands_beside_what_is_configured_and_only_where_it_was() {
+    let mut schedule = schedule();
+    let precision = Some(Precision::new(0.8125).unwrap());
+    schedule.flavours[1].measured = Some(Measure { precision, energy_wh: Some(0.5), requests: 1_200 });
+    schedule.flavours[2].measured = Some(Measure { precision: None, energy_wh: Some(2.0), requests: 7 });
+    let document: Value = serde_json::to_value(&schedule).unwrap();
+    let flavours = document["flavours"].as_array().unwrap();
+    assert_eq!(flavours[0].get("measuredPrecision"), None);
+    assert_eq!(
+        flavours[1],
+        json!({"name": "precision-85", "precision": 85, "weight": 5, "carbonIntensity": 0.0, "enabled": true,
+            "measuredPrecision": 0.8125, "measuredEnergyWh": 0.5, "measuredRequests": 1200})
+    );
+    assert!(flavours[2]["measuredRequests"].is_u64() && flavours[2].get("measuredPrecision").is_none());
+    assert!(!document["strategies"].to_string().contains("measured"));
+    assert!(!document.to_string().contains("null"));
 }

@@ -261,19 +261,17 @@ pub fn url(given: &dyn Given, flag: &str) -> Result<Option<String>, BadSetting> 
     Ok(Some(url.to_owned()))
 }
 
-/// The chain that was meant, and whether it asks Prometheus.
+/// The chain that was meant.
 ///
 /// # Errors
 ///
 /// Names the flag or variable, and what was expected; never a key.
-pub fn chain(given: &dyn Given) -> Result<(ProviderChain, bool), BadSetting> {
+pub fn chain(given: &dyn Given) -> Result<ProviderChain, BadSetting> {
     let wrong = |problem: String| given.wrong("carbon-provider", &problem);
     let names = given.text("carbon-provider").unwrap_or("uk-carbon-intensity");
     let mut members = Vec::new();
-    let mut asks_prometheus = false;
     for name in names.split(',') {
         let source: Source = name.trim().parse().map_err(wrong)?;
-        asks_prometheus |= source == Source::Prometheus;
         match source {
             Source::Uk => uk(given, &mut members)?,
             Source::ElectricityMaps => members.push(ready(electricity_maps(given)?)),
@@ -285,7 +283,7 @@ pub fn chain(given: &dyn Given) -> Result<(ProviderChain, bool), BadSetting> {
             Source::Trace(path) => members.push(Member::Trace(path)),
         }
     }
-    Ok((ProviderChain::new(members).map_err(wrong)?, asks_prometheus))
+    ProviderChain::new(members).map_err(wrong)
 }
 
 fn ready(adapter: impl Adapter + 'static) -> Member {
