@@ -4,21 +4,24 @@
 //! [`models::settings`], so that key, variable, default, range and help cannot disagree.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use jiff::SignedDuration;
 use models::{CarbonTarget, Config, FlavourSet, Overrides, SETTINGS, ScheduleId, json, ranges};
 use policies::Registry;
 use providers::CounterQuery;
+use providers::archive::Bounds;
 use providers::counters::{DEFAULT_LABEL, DEFAULT_QUERY};
-use providers::http::check_url;
+use providers::settings::{self, ProviderChain};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 use crate::carbon_args;
 use crate::feedback::Counters;
-use crate::forecasts::{CallLimits, CarbonChain};
+use crate::forecasts::CallLimits;
 use crate::logging::{LogFormat, level};
 
 /// What the process was asked to do.
@@ -30,7 +33,9 @@ pub(crate) struct Settings {
     /// The layer below every schedule's own configuration.
     pub(crate) defaults: Overrides,
     pub(crate) call_limits: CallLimits,
-    pub(crate) carbon: CarbonChain,
+    pub(crate) carbon: ProviderChain,
+    /// How much is kept of what was forecast.
+    pub(crate) vintages: Bounds,
     pub(crate) anonymous_writes: bool,
     pub(crate) max_schedules: usize,
     pub(crate) workers: usize,
@@ -115,6 +120,7 @@ pub(crate) fn command() -> Command {
         .next_help_heading("Carbon forecasts")
         .args(carbon_args::flags())
         .args(CallLimits::flags())
+        .args(vintages_flags())
         .next_help_heading("Schedule defaults")
         .arg(text("default-schedule-namespace", "DEFAULT_SCHEDULE_NAMESPACE", "NAMESPACE", "Namespace behind GET /schedule").default_value("default"))
         .arg(text("default-schedule-name", "DEFAULT_SCHEDULE_NAME", "NAME", "Name behind GET /schedule").default_value("default"))
@@ -127,6 +133,15 @@ pub(crate) fn command() -> Command {
         .arg(text("metrics-poll-interval-sec", "METRICS_POLL_INTERVAL_SEC", "SECONDS", "How often each schedule's are asked for, 1 to 3600 [default: 15]"))
         .arg(text("metrics-query", "METRICS_QUERY", "PROMQL", "What is asked; {namespace}, {schedule}, {window} (seconds) and {label} are filled in [default: the increase of router_http_requests_total by flavour in the namespace]"))
         .arg(text("metrics-flavour-label", "METRICS_FLAVOUR_LABEL", "LABEL", "Label of the answer that names the flavour").default_value(DEFAULT_LABEL))
+}
+
+fn vintages_flags() -> [Arg; 2] {
+    let days = "How far back received forecasts are kept for replays, in [1, 366]";
+    let mib = "Most memory they take, in MiB in [0, 65535]; an eighth of it for one target";
+    [
+        text("vintages-days", "VINTAGES_DAYS", "DAYS", days).default_value("60"),
+        text("vintages-mib", "VINTAGES_MIB", "MIB", mib).default_value("64"),
+    ]
 }
 
 impl Settings {
@@ -148,7 +163,7 @@ impl Settings {
             Registry::builtin().create(policy, 0).map_err(|wrong| given.wrong("scheduler-policy", &wrong))?;
             defaults.policy = Some(policy.into());
         }
-        let carbon = carbon_args::chain(&given)?;
+        let carbon = settings::chain(&given)?;
         defaults.carbon_target = given.text("carbon-api-target").map(CarbonTarget::from);
         match &defaults.carbon_target {
             Some(target) => carbon.check(target).map_err(|wrong| given.wrong("carbon-api-target", &wrong))?,
@@ -180,6 +195,7 @@ impl Settings {
             defaults,
             call_limits: CallLimits::read(&given)?,
             carbon,
+            vintages: given.vintages()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
             workers: given
@@ -224,6 +240,20 @@ impl Given<'_> {
         Ok(count)
     }
 
+    fn vintages(&self) -> anyhow::Result<Bounds> {
+        let within = |id, expected, range: RangeInclusive<u16>, default| match self.parse(id, expected)? {
+            Some(number) if !range.contains(&number) => {
+                Err(self.wrong(id, &format_args!("expected {expected}")))
+            }
+            number => Ok(number.unwrap_or(default)),
+        };
+        let days = within("vintages-days", "a whole number of days in [1, 366]", 1..=366, 60)?;
+        let expected = "a whole number of MiB in [0, 65535]";
+        let bytes = usize::from(within("vintages-mib", expected, 0..=u16::MAX, 64)?) << 20;
+        let age = SignedDuration::from_hours(24 * i64::from(days));
+        Ok(Bounds { age, target_bytes: bytes / 8, bytes, ..Bounds::default() })
+    }
+
     /// All of it is judged, also where nobody is to be asked.
     fn counters(&self) -> anyhow::Result<Option<Counters>> {
         let label = self.text("metrics-flavour-label").unwrap_or(DEFAULT_LABEL);
@@ -242,10 +272,8 @@ impl Given<'_> {
         Ok(url.map(|url| Counters { url, query, interval: Duration::from_secs_f64(interval) }))
     }
 
-    pub(crate) fn url(&self, id: &str) -> anyhow::Result<Option<String>> {
-        let Some(url) = self.text(id) else { return Ok(None) };
-        check_url(url).map_err(|wrong| self.wrong(id, &wrong))?;
-        Ok(Some(url.to_owned()))
+    fn url(&self, id: &str) -> anyhow::Result<Option<String>> {
+        Ok(settings::url(self, id)?)
     }
 
     /// Namespace and name are judged one by one, so that the message names the right variable.
@@ -290,11 +318,6 @@ fn switch(name: &'static str, env: &'static str, help: &'static str) -> Arg {
         .num_args(0..=1)
         .require_equals(true)
         .default_missing_value("true")
-}
-
-/// `WATTTIME_URL` for `watttime-url`.
-pub(crate) fn variable(flag: &str) -> String {
-    flag.to_ascii_uppercase().replace('-', "_")
 }
 
 /// `--target-error` for `TARGET_ERROR`.

@@ -9,6 +9,7 @@ mod logging;
 mod metrics;
 mod state;
 mod turn;
+mod vintages;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -24,6 +25,7 @@ use args::Settings;
 use feedback::Polling;
 use forecasts::{ChainTargets, Refresh};
 use state::{State, now};
+use vintages::Vintages;
 
 fn main() -> ExitCode {
     let matches = args::command().get_matches();
@@ -46,7 +48,7 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
     let seed = instance();
-    let adapters = settings.carbon.adapters()?;
+    let adapters = settings.carbon.adapters(forecasts::trace)?;
     let chain = settings.call_limits.chain(adapters.clone()).map_err(anyhow::Error::msg)?;
     let options = EngineOptions {
         defaults: settings.defaults.clone(),
@@ -65,7 +67,9 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     }
 
     let recorder = metrics::install()?;
-    let state = Arc::new(State::new(engine, settings.default_id.clone(), seed, settings.anonymous_writes));
+    let vintages = Vintages::new(settings.vintages);
+    let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
+    let state = Arc::new(State::new(engine, vintages, default_id, seed, writes));
     let refresh = Arc::new(Refresh::new(chain, seed));
     let api = bind(settings.listen, "--listen")?;
     let metrics_listener = bind(settings.metrics_listen, "--metrics-listen")?;

@@ -8,10 +8,14 @@ use jiff::{RoundMode, SignedDuration, TimestampRound, Unit};
 use models::{ScheduleId, Timestamp};
 use tokio::sync::Notify;
 
+use crate::vintages::Vintages;
+
 /// The one engine, its board, and what wakes its loop.
 pub(crate) struct State {
     engine: Mutex<Engine>,
     pub(crate) board: Arc<Board>,
+    /// What was forecast and measured so far.
+    pub(crate) vintages: Vintages,
     /// Something may be due sooner, or other forecasts be wanted.
     pub(crate) wake: Notify,
     pub(crate) default_id: ScheduleId,
@@ -23,11 +27,18 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(engine: Engine, default_id: ScheduleId, instance: u64, anonymous_writes: bool) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        vintages: Vintages,
+        default_id: ScheduleId,
+        instance: u64,
+        anonymous_writes: bool,
+    ) -> Self {
         let board = Arc::clone(engine.board());
         Self {
             engine: Mutex::new(engine),
             board,
+            vintages,
             wake: Notify::new(),
             default_id,
             instance,

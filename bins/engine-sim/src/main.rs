@@ -7,6 +7,7 @@ mod account;
 mod args;
 mod budget;
 mod feedback;
+mod fetch;
 mod guarantee;
 mod hindsight;
 mod noise;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Some(Command::Run(args)) => simulate("run", &[args.policy], &args.study),
         Some(Command::Compare(args)) => simulate("compare", &args.policies(), &args.study),
         Some(Command::Sweep(args)) => sweep::run(&args),
+        Some(Command::Fetch(args)) => fetch::run(&args),
     };
     match outcome {
         Ok(Ending::Fine) => ExitCode::SUCCESS,

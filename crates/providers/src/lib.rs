@@ -47,6 +47,7 @@
 //! gap, for the engine to judge.
 
 pub mod adapter;
+pub mod archive;
 pub mod carbon_aware_sdk;
 pub mod chain;
 pub mod circuit;
@@ -71,11 +72,14 @@ pub mod prometheus;
 mod reading;
 pub mod refresh;
 pub mod secret;
+#[cfg(feature = "http")]
+pub mod settings;
 pub mod trace;
 pub mod uk;
 pub mod watttime;
 
 pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
+pub use archive::Archive;
 pub use carbon_aware_sdk::CarbonAwareSdk;
 pub use chain::{Chain, Link, LinkStatus};
 pub use circuit::{CircuitChange, CircuitState};

@@ -2,7 +2,7 @@
 
 mod limits;
 mod reader;
-mod source;
+mod trace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,9 +17,8 @@ use providers::{
 
 use crate::state::{State, now, until};
 pub(crate) use limits::CallLimits;
-pub(crate) use reader::FILE;
 use reader::Reader;
-pub(crate) use source::{CarbonChain, CarbonSource, Member};
+pub(crate) use trace::trace;
 
 /// Requests under way at once. A dead upstream holds a thread for `carbonTimeout`; others go on.
 const THREADS: usize = 4;
@@ -138,6 +137,7 @@ impl Refresh {
             }
         }
         if let Some(news) = news {
+            state.vintages.record(&job.target, &news);
             match pass_on(&mut state.engine(), &job.target, news) {
                 Ok(()) => state.wake.notify_one(),
                 Err(problem) => tracing::warn!(target: "engine_server::forecasts", "{problem}"),

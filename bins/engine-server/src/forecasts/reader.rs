@@ -4,10 +4,8 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use providers::http::{Client, MAX_BODY};
+use providers::settings::FILE;
 use providers::{Fetch, FetchError, Request};
-
-/// How the URL of a file begins; its path follows as it is.
-pub(crate) const FILE: &str = "file://";
 
 /// HTTP and HTTPS, and files of this machine.
 pub(crate) struct Reader {

@@ -34,6 +34,8 @@ fn route(pattern: Option<&str>) -> &'static str {
         Some("/schedule/{namespace}/{name}/manual" | "/setschedule") => "/schedule/{namespace}/{name}/manual",
         Some("/config/{namespace}/{name}") => "/config/{namespace}/{name}",
         Some("/feedback/{namespace}/{name}") => "/feedback/{namespace}/{name}",
+        Some("/forecasts/{target}/vintages") => "/forecasts/{target}/vintages",
+        Some("/forecasts/{target}/actuals") => "/forecasts/{target}/actuals",
         Some("/schedules") => "/schedules",
         Some("/healthz" | "/livez" | "/readyz") => "probes",
         _ => "other",

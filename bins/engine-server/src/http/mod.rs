@@ -11,6 +11,7 @@ mod measure;
 mod page;
 pub(crate) mod problem;
 mod schedule;
+mod vintages;
 
 use std::sync::Arc;
 
@@ -72,6 +73,8 @@ fn routes(app: &mut web::ServiceConfig) {
         .service(reading("/schedules", web::to(schedule::list)))
         .service(reading("/schedule", web::to(schedule::get_default)))
         .service(reading("/schedule/{namespace}/{name}", web::to(schedule::get)))
+        .service(reading("/forecasts/{target}/vintages", web::to(vintages::vintages)))
+        .service(reading("/forecasts/{target}/actuals", web::to(vintages::actuals)))
         .service(
             resource("/config/{namespace}/{name}", "GET, HEAD, PUT, DELETE")
                 .route(get_or_head(web::to(config::get)))

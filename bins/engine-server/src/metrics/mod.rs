@@ -44,6 +44,12 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
         "Forecast refreshes, by provider and outcome."
     );
     metrics::describe_histogram!("carbon_provider_request_duration_seconds", "Time of a forecast refresh.");
+    metrics::describe_counter!(
+        "carbon_vintages_recorded_total",
+        "Forecasts that said something new and were kept for replays."
+    );
+    metrics::describe_gauge!("carbon_vintages_kept", "Forecasts kept for replays, of all carbon targets.");
+    metrics::describe_gauge!("carbon_vintages_bytes", "Memory taken by what is kept for replays.");
     metrics::describe_counter!("feedback_polls_total", "Polls of what a schedule served, by outcome.");
     metrics::describe_counter!(
         "feedback_unknown_flavour_requests_total",

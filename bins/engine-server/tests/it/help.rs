@@ -149,6 +149,12 @@ fn help_reads_so() {
           --carbon-quota <QUOTAS>
               Calls that may be made in any hour and any day, paced over them: PROVIDER=CALLS/h+CALLS/d,
               with commas between providers [default: as many as are wanted] [env: CARBON_QUOTA=]
+          --vintages-days <DAYS>
+              How far back received forecasts are kept for replays, in [1, 366] [env: VINTAGES_DAYS=]
+              [default: 60]
+          --vintages-mib <MIB>
+              Most memory they take, in MiB in [0, 65535]; an eighth of it for one target [env:
+              VINTAGES_MIB=] [default: 64]
 
     Schedule defaults:
           --default-schedule-namespace <NAMESPACE>

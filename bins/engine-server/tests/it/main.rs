@@ -33,6 +33,7 @@ mod replay;
 mod savings;
 mod starting;
 mod stopping;
+mod vintages;
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! What was typed.
 
+mod fetch;
 mod sweep;
 mod values;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use models::{Setting, Timestamp};
 
+pub(crate) use fetch::{FetchArgs, FetchFormat, ProviderArgs};
 pub(crate) use sweep::{Shard, SweepArgs};
 #[cfg(test)]
 pub(crate) use values::budget_window;
@@ -62,6 +64,7 @@ Examples:
   engine-sim compare --forecast-mode noisy:1 --budget-window 24h --daily-aim off --evaluate-every 60
   engine-sim sweep --grid carbon=gb.csv.gz --grid carbon=de.csv,forecast=de_96h.csv \\
     --forecast-modes perfect,self --budget-windows 24h,7d --out results.csv
+  engine-sim fetch --provider uk-carbon-intensity --target national --out gb --every 30m --for 7d
   engine-sim run --policy precision-tier --from 2026-01-12 --to 2026-01-13 --timeseries day.csv
 
 Where things go: the report to standard output; notes (every gap, duplicate and bad row by file
@@ -85,6 +88,9 @@ pub(crate) enum Command {
     /// Run many simulations side by side into a CSV file that can be resumed and merged
     #[command(after_long_help = TEACHING)]
     Sweep(SweepArgs),
+    /// Record what a carbon provider forecasts and measures, to be replayed with --forecast
+    #[command(after_long_help = fetch::TEACHING)]
+    Fetch(FetchArgs),
 }
 
 #[derive(Debug, Args)]

@@ -123,7 +123,7 @@ pub(super) fn reports(text: &str) -> Result<Reports, String> {
 }
 
 /// A span: `90`, `90s`, `30m`, `24h`, `7d`; in seconds.
-fn span(text: &str) -> Result<f64, String> {
+pub(super) fn span(text: &str) -> Result<f64, String> {
     let text = text.trim();
     let (number, unit) = match text.char_indices().next_back() {
         Some((at, 's')) => (&text[..at], 1.0),

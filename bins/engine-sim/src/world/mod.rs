@@ -16,7 +16,7 @@ use crate::args::WorldArgs;
 use crate::scenario::Scenario;
 
 pub(crate) use demand::Demand;
-pub(crate) use file::name as file_name;
+pub(crate) use file::{bytes as file_bytes, name as file_name, shown as file_shown};
 pub(crate) use forecasts::Feed;
 
 /// One slot `[from, to)` of the truth.

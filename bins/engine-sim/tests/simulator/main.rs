@@ -10,9 +10,11 @@
 
 mod common;
 mod faults;
+mod fetch;
 mod grids;
 mod hindsight;
 mod inputs;
 mod results;
 mod sweep;
 mod transcripts;
+mod upstream;

@@ -1,17 +1,17 @@
 //! Where forecasts come from, as the operator says it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use models::{CarbonIntensity, CarbonTarget, Signal, Timestamp, json, ranges};
-use providers::trace::{CarbonTrace, Factors, TraceAdapter};
-use providers::{Adapter, Fixed, NotUnderstood};
+
+use crate::trace::TraceAdapter;
+use crate::{Adapter, Fixed, NotUnderstood};
 
 /// One name of `--carbon-provider`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum CarbonSource {
+pub enum Source {
     /// The UK Carbon Intensity API.
     Uk,
     /// Electricity Maps.
@@ -30,7 +30,7 @@ pub(crate) enum CarbonSource {
     Trace(PathBuf),
 }
 
-impl FromStr for CarbonSource {
+impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -58,11 +58,11 @@ impl FromStr for CarbonSource {
 
 /// The providers to ask, in order, each with its settings.
 #[derive(Debug)]
-pub(crate) struct CarbonChain(Vec<Member>);
+pub struct ProviderChain(Vec<Member>);
 
 /// One provider, or what comes of one name.
 #[derive(Debug)]
-pub(crate) enum Member {
+pub(super) enum Member {
     /// It can be asked.
     Ready(Arc<dyn Adapter>),
     /// One value, of the signal of the others.
@@ -71,13 +71,13 @@ pub(crate) enum Member {
     Trace(PathBuf),
 }
 
-impl CarbonChain {
+impl ProviderChain {
     /// A chain of these members.
     ///
     /// # Errors
     ///
     /// Two members whose signals differ.
-    pub(crate) fn new(members: Vec<Member>) -> Result<Self, String> {
+    pub(super) fn new(members: Vec<Member>) -> Result<Self, String> {
         let mut signals = members.iter().filter_map(Member::signal);
         let first = signals.next();
         if let Some((name, signal)) = first
@@ -97,21 +97,29 @@ impl CarbonChain {
     /// # Errors
     ///
     /// [`NotUnderstood`], which says what would be right; the only way to fail.
-    pub(crate) fn check(&self, target: &CarbonTarget) -> Result<(), NotUnderstood> {
+    pub fn check(&self, target: &CarbonTarget) -> Result<(), NotUnderstood> {
         match self.0.first() {
             Some(Member::Ready(adapter)) => adapter.plan(target, Timestamp::UNIX_EPOCH).map(drop),
             Some(Member::Static(_) | Member::Trace(_)) | None => Ok(()),
         }
     }
 
-    /// The providers to ask, in order.
+    /// What all of them tell.
+    pub fn signal(&self) -> Signal {
+        self.0.iter().find_map(Member::signal).map_or(Signal::Average, |(_, signal)| signal)
+    }
+
+    /// The providers to ask, in order; `trace` reads the recordings among them.
     ///
     /// # Errors
     ///
-    /// A trace that cannot be read, or that is shorter than a day.
-    pub(crate) fn adapters(&self) -> anyhow::Result<Vec<Arc<dyn Adapter>>> {
-        let signal = self.0.iter().find_map(Member::signal).map_or(Signal::Average, |(_, signal)| signal);
-        let adapter = |member: &Member| -> anyhow::Result<Arc<dyn Adapter>> {
+    /// Those of `trace`.
+    pub fn adapters<E>(
+        &self,
+        trace: impl Fn(&Path) -> Result<TraceAdapter, E>,
+    ) -> Result<Vec<Arc<dyn Adapter>>, E> {
+        let signal = self.signal();
+        let adapter = |member: &Member| -> Result<Arc<dyn Adapter>, E> {
             Ok(match member {
                 Member::Ready(adapter) => Arc::clone(adapter),
                 Member::Static(intensity) => Arc::new(Fixed::new(*intensity).with_signal(signal)),
@@ -131,14 +139,4 @@ impl Member {
             Self::Trace(_) => Some(("trace", Signal::Average)),
         }
     }
-}
-
-fn trace(path: &PathBuf) -> anyhow::Result<TraceAdapter> {
-    let shown = path.display().to_string();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the trace {shown}"))?;
-    let trace = CarbonTrace::read(&shown, &bytes, Factors::default())?;
-    for note in trace.notes().lines() {
-        tracing::warn!(target: "engine_server::forecasts", "{note}");
-    }
-    TraceAdapter::looped(&trace).with_context(|| format!("cannot replay {shown}"))
 }

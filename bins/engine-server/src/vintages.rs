@@ -1,0 +1,42 @@
+//! Every forecast received and every value measured, for whoever wants to replay them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::SignedDuration;
+use models::{CarbonTarget, Timestamp};
+use providers::News;
+use providers::archive::{Archive, Bounds, Recorded};
+
+use crate::state::now;
+
+/// The archive behind a lock of its own: neither an evaluation nor a reader of schedules waits for it.
+pub(crate) struct Vintages(Mutex<Archive>);
+
+impl Vintages {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self(Mutex::new(Archive::new(bounds)))
+    }
+
+    /// Keeps what a refresh brought. It is known from now on: what the forecast says of its receipt is when
+    /// it was asked for.
+    pub(crate) fn record(&self, target: &CarbonTarget, news: &News) {
+        // The clock is read to the millisecond below: never stamp what is known too early.
+        let received = now().checked_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX);
+        let mut archive = self.lock();
+        let recorded = archive.record(target, &news.forecast, received);
+        archive.record_actuals(target, news.forecast.signal, &news.actuals, received);
+        let (kept, bytes) = (archive.kept(), archive.bytes());
+        drop(archive);
+        if recorded == Recorded::New {
+            metrics::counter!("carbon_vintages_recorded_total").increment(1);
+        }
+        metrics::gauge!("carbon_vintages_kept").set(kept as f64);
+        metrics::gauge!("carbon_vintages_bytes").set(bytes as f64);
+    }
+
+    /// The archive, for one page at most: a refresh waits for it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Archive> {
+        // A panic elsewhere leaves whole values here: the lock's poison says nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
