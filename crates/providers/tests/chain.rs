@@ -281,7 +281,7 @@ fn a_key_that_is_none_is_found_out() {
 struct Keyed;
 
 impl Adapter for Keyed {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "keyed"
     }
 
