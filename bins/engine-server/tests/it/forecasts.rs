@@ -127,35 +127,6 @@ fn an_api_without_the_uk_paths_is_asked_for_its_forecast() {
 }
 
 #[test]
-fn garbage_is_no_forecast_and_recovery_needs_no_request() {
-    let garbage = [
-        "<html>busy</html>",
-        "",
-        "{}",
-        r#"{"data":[]}"#,
-        r#"{"data":[{"from":"x"}]}"#,
-        r#"{"error":{"code":"400"}}"#,
-        r#"{"data":"#,
-    ];
-    std::thread::scope(|threads| {
-        for garbage in garbage {
-            threads.spawn(move || recovers_from(garbage));
-        }
-    });
-}
-
-fn recovers_from(garbage: &'static str) {
-    let upstream = Upstream::start(move |_| Reply::Status(200, garbage));
-    let server = Launch::new().upstream(&upstream).start();
-    // Both providers of the chain were asked; the schedule is there all the same.
-    eventually("it was asked for", || (upstream.count("/forecast") >= 1).then_some(()));
-    assert_eq!(server.schedule("default/default")["forecast"], json!({"schedule": []}), "{garbage}");
-    upstream.set(|_| Reply::Json(hours(&[100.0, 100.0])));
-    // After a pause from 1 s on, not after the forecast's lifetime of 300 s.
-    server.schedule_when("default/default", now_is(100.0));
-}
-
-#[test]
 fn the_last_good_forecast_is_kept_and_marked_when_it_ends() {
     let end = Timestamp::from_second(Timestamp::now().as_second() + 5).unwrap();
     let start = end - SignedDuration::from_mins(30);
