@@ -129,4 +129,12 @@ pub enum BadAnswer {
         /// Which provider was asked.
         provider: String,
     },
+    /// Every slot is over: the provider stands still, or its clock does.
+    #[error("{provider} answered slots that are all over: the last one ended at {ended}")]
+    Over {
+        /// Which provider was asked.
+        provider: String,
+        /// When the last slot ended.
+        ended: Timestamp,
+    },
 }

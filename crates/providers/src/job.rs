@@ -102,6 +102,11 @@ impl Job {
                 link.admit(now, reserved)?;
                 let body = self.ask(link, request, fetch, now)?;
                 let mut answer = link.adapter().parse(&self.target, &body, now)?;
+                // It would take the place of one that is good for hours yet, and of the next provider's.
+                if let Some(last) = answer.forecast.slots().last().filter(|last| last.to <= now) {
+                    let provider = link.adapter().name().to_owned();
+                    return Err(BadAnswer::Over { provider, ended: last.to }.into());
+                }
                 answer.forecast.fill_gaps(LONGEST_FILLED);
                 Ok(answer)
             }
@@ -244,7 +249,9 @@ impl AttemptError {
                 !matches!(status, 401 | 403 | 407 | 408 | 429 | 500..)
             }
             Self::Fetch(FetchError::BadRequest { .. })
-            | Self::BadAnswer(BadAnswer::Empty { .. } | BadAnswer::Refused { .. }) => true,
+            | Self::BadAnswer(BadAnswer::Empty { .. } | BadAnswer::Over { .. } | BadAnswer::Refused { .. }) => {
+                true
+            }
             _ => false,
         }
     }

@@ -40,12 +40,17 @@ impl Adapter for Zones {
     }
 }
 
-const GOOD: &str = r#"{"data":[{"from":"2027-01-15T08:00Z","intensity":{"forecast":266}}]}"#;
+/// A half-hour.
+fn body(from: Timestamp) -> Vec<u8> {
+    format!(r#"{{"data":[{{"from":"{from}","intensity":{{"forecast":266}}}}]}}"#).into()
+}
 
 /// How a host does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Does {
     Well,
+    /// It always tells the half-hour that it told at the beginning.
+    StandsStill,
     Fails(u16, Option<i64>),
     Html,
 }
@@ -79,7 +84,8 @@ impl Fetch for Network {
         let now = self.now.get();
         self.asked.borrow_mut().push((now, request.url.clone()));
         match (self.does)(&request.url, now) {
-            Does::Well => Ok(GOOD.into()),
+            Does::Well => Ok(body(now)),
+            Does::StandsStill => Ok(body(at(0))),
             Does::Html => Ok(b"<html>busy</html>".into()),
             Does::Fails(status, wait) => Err(FetchError::Status {
                 url: request.url.clone(),
@@ -189,6 +195,32 @@ fn the_next_one_stands_in_while_the_first_is_left_alone() {
     // It is preferred again as soon as it answers.
     run(&mut refresher, &network, 2_400);
     assert!(network.calls("b", 1_200 + LONGEST_PAUSE.as_secs(), 2_400).is_empty());
+}
+
+#[test]
+fn slots_that_are_all_over_are_no_forecast() {
+    let stands_still = |url: &str, _: Timestamp| {
+        if url.starts_with("http://a/") { Does::StandsStill } else { Does::Well }
+    };
+    let network = Network::new(stands_still);
+    let (mut alone, mut with_b) =
+        (refresher(chain(&[("a", rate(10))]), 1), refresher(chain(&[("a", rate(10)), ("b", rate(10))]), 1));
+    run(&mut alone, &network, 3_600);
+    let (_, status) = alone.statuses().next().unwrap();
+    let (kept, said) = (status.latest.clone().unwrap(), status.last_error.clone().unwrap());
+    assert!(kept.retrieved_at < at(1_800), "the last good one stays");
+    assert!(
+        said.ends_with("a answered slots that are all over: the last one ended at 2027-01-15T08:30:00Z"),
+        "{said}"
+    );
+    assert_eq!(alone.chain().links()[0].status(at(3_600)).circuit, CircuitState::Closed, "it is well");
+
+    network.now.set(at(0));
+    run(&mut with_b, &network, 3_600);
+    assert!(network.calls("b", 0, 1_800).is_empty());
+    let (_, status) = with_b.statuses().next().unwrap();
+    assert_eq!((status.latest.clone().unwrap().source.as_ref(), status.failures), ("uk-carbon-intensity", 0));
+    assert!(network.calls("b", 1_800, 3_600).len() > 3, "the next one stands in");
 }
 
 #[test]

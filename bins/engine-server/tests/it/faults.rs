@@ -47,7 +47,7 @@ enum Becomes {
 
 use Becomes::{Failure, Forecast, LeftAlone};
 
-static FAULTS: [Fault; 32] = [
+static FAULTS: [Fault; 33] = [
     Fault { name: REFUSED, reply: || Reply::Silence, becomes: Failure("unreachable", "Connection refused") },
     Fault {
         name: "connection reset",
@@ -133,6 +133,11 @@ static FAULTS: [Fault; 32] = [
         name: "values out of range alone",
         reply: || intensities(&[Some(-5.0), Some(1e9)]),
         becomes: Failure("bad_answer", "/data/0/intensity/forecast"),
+    },
+    Fault {
+        name: "slots that are all over",
+        reply: || minutes(&[(-180, -120, 50.0), (-120, -60, 60.0)]),
+        becomes: Failure("bad_answer", "answered slots that are all over"),
     },
     Fault {
         name: "401",
