@@ -14,7 +14,7 @@ use crate::{eventually, instant, lines, within};
 
 const DOCUMENT: &str = include_str!("../../../../docs/providers.md");
 /// Rows at once: each mostly waits.
-const AT_ONCE: usize = 11;
+const AT_ONCE: usize = 12;
 /// gCO2eq/kWh of what is told once all is well again, and by the stand-in.
 const WELL: f64 = 150.0;
 const STAND_IN: f64 = 90.0;
@@ -47,7 +47,7 @@ enum Becomes {
 
 use Becomes::{Failure, Forecast, LeftAlone};
 
-static FAULTS: [Fault; 33] = [
+static FAULTS: [Fault; 34] = [
     Fault { name: REFUSED, reply: || Reply::Silence, becomes: Failure("unreachable", "Connection refused") },
     Fault {
         name: "connection reset",
@@ -128,6 +128,11 @@ static FAULTS: [Fault; 33] = [
         name: "nulls alone",
         reply: || intensities(&[None, None]),
         becomes: Failure("bad_answer", "answered no slot with an intensity"),
+    },
+    Fault {
+        name: "null for now and next",
+        reply: || Reply::Json(json!({"current": null, "next": null})),
+        becomes: Failure("bad_answer", "legacy-forecast answered no slot with an intensity"),
     },
     Fault {
         name: "values out of range alone",
