@@ -157,18 +157,20 @@ pub enum BadAnswer {
         /// Its words.
         message: String,
     },
-    /// The format was right, and all of it is over: somebody serves old data.
-    #[error("{provider} answered a forecast that ended at {ended}: expected one that covers now")]
-    Over {
-        /// Which provider was asked.
-        provider: String,
-        /// The end of its last slot.
-        ended: Timestamp,
-    },
     /// The format was right but no slot had a value.
     #[error("{provider} answered no slot with an intensity")]
     Empty {
         /// Which provider was asked.
         provider: String,
+    },
+    /// Every slot is over: the provider stands still, or its clock does.
+    #[error(
+        "{provider} answered slots that are all over: the last one ended at {ended}, expected one that covers now"
+    )]
+    Over {
+        /// Which provider was asked.
+        provider: String,
+        /// When the last slot ended.
+        ended: Timestamp,
     },
 }

@@ -112,8 +112,8 @@ impl Job {
         Ok(answer)
     }
 
-    /// The answer's body, without what only the asked should know. Where a token is wanted: with the one at hand, and where that is refused, once more
-    /// with a new one.
+    /// The answer's body, without what only the asked should know. Where a token is wanted: with the one at
+    /// hand, and where that is refused, once more with a new one.
     fn ask(
         &self,
         link: &Link,

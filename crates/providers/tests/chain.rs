@@ -234,7 +234,7 @@ fn a_forecast_that_is_over_is_none() {
     assert_eq!(&*answer.forecast.source, "b");
     let alone = providers::Job::new(job.target.clone(), seconds(2), chain(&[("a", Limits::default())]));
     let refused = alone.run(&network, at(0)).unwrap_err().to_string();
-    assert!(refused.contains("a answered a forecast that ended at "), "{refused}");
+    assert!(refused.contains("a answered slots that are all over: the last one ended at "), "{refused}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod bodies;
 mod configuring;
 mod document;
 mod effective;
+mod faults;
 mod feedback;
 mod forecast_list;
 mod forecasts;
