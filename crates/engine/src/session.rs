@@ -136,7 +136,7 @@ impl Session {
         self.end_interval(now);
         let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
         self.retired.replace(&self.believed, &after, now);
-        self.measured.keep(&after);
+        self.measured.keep(&before, &after);
         let mut savings = std::mem::take(&mut self.savings);
         savings.reconfigure(self, &setup, now);
         self.savings = savings;
@@ -264,7 +264,7 @@ impl Session {
         let (served, booked) = self.errors(feedback, now);
         if !repeat {
             let before = if missing { Before::Missing } else { Before::Told };
-            self.count_savings(feedback, served, window, now);
+            self.count_savings(feedback, window, now);
             self.book(window, before, served, &booked, now);
             for (name, requests) in &feedback.counts {
                 self.measure(name, *requests, feedback);
@@ -293,7 +293,7 @@ impl Session {
             ..Feedback::default()
         };
         let (served, booked) = self.errors(&feedback, now);
-        self.count_savings(&feedback, served, (from, to), now);
+        self.count_savings(&feedback, (from, to), now);
         self.book((from, to), Before::Told, served, &booked, now);
         self.reports.poll(to);
         Some(unknown)
