@@ -60,9 +60,16 @@ impl Measured {
         true
     }
 
-    /// Forgets every flavour but those of `flavours`.
-    pub(crate) fn keep(&mut self, flavours: &FlavourSet) {
-        self.0.retain(|name, _| flavours.named(name).is_some());
+    /// Forgets every flavour but those that are configured `after` as they were `before`: one whose precision
+    /// or energy is another now is taken for another model under the same name.
+    pub(crate) fn keep(&mut self, before: &FlavourSet, after: &FlavourSet) {
+        let figures = |flavours: &FlavourSet, name: &str| {
+            flavours.named(name).map(|flavour| (flavour.precision, flavour.energy_wh))
+        };
+        self.0.retain(|name, _| {
+            let after = figures(after, name);
+            after.is_some() && after == figures(before, name)
+        });
     }
 
     /// What was measured of a flavour, believed or not.
@@ -178,7 +185,7 @@ mod tests {
         assert_eq!(measured.believed(&configured)[1].energy_wh, Some(3.0));
         assert_eq!(measured.believed(&configured)[0], configured[0]);
         let gone = FlavourSet::new(vec![configured[0].clone()]).unwrap();
-        measured.keep(&gone);
+        measured.keep(&configured, &gone);
         assert_eq!(measured, Measured::default());
     }
 

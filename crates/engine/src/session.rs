@@ -136,7 +136,7 @@ impl Session {
         self.end_interval(now);
         let (before, after) = (self.config.flavours().clone(), setup.config.flavours().clone());
         self.retired.replace(&self.believed, &after, now);
-        self.measured.keep(&after);
+        self.measured.keep(&before, &after);
         let mut savings = std::mem::take(&mut self.savings);
         savings.reconfigure(self, &setup, now);
         self.savings = savings;
@@ -268,7 +268,7 @@ impl Session {
         let (served, booked) = self.errors(feedback, now);
         if !repeat {
             let before = if missing { Before::Missing } else { Before::Told };
-            self.count_savings(feedback, served, window, now);
+            self.count_savings(feedback, window, now);
             self.book(window, (window.0, before), served, &booked, now);
             for (name, requests) in &feedback.counts {
                 self.measure(name, *requests, feedback);
@@ -302,9 +302,10 @@ impl Session {
         // Requests of flavours nobody knows may have cost all that was held back for them: of such a window
         // nothing is settled but what is known.
         let settled = if unknown.is_empty() { from } else { to };
-        let missing = !unknown.is_empty() || skipped >= WHOLE_SECOND || self.reports.take_untold();
+        let untold = self.reports.take_untold();
+        let missing = untold || !unknown.is_empty() || skipped >= WHOLE_SECOND;
         let before = if missing { Before::Missing } else { Before::Told };
-        self.count_savings(&feedback, served, (from, to), now);
+        self.count_savings(&feedback, (from, to), now);
         self.book((from, to), (settled, before), served, &booked, now);
         self.reports.poll(to);
         Some(unknown)

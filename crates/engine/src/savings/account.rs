@@ -6,7 +6,6 @@ use models::Timestamp;
 use models::savings::Emitted;
 
 use super::tariff::{Energy, Unit};
-use crate::intervals::Served;
 use crate::prices::{Prices, half_hour_of};
 
 /// Half-hours that are over and still counted by themselves: a day.
@@ -39,7 +38,7 @@ pub(crate) struct Account {
 }
 
 /// What was served within half an hour.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct HalfHour {
     /// Requests whose energy is known.
     pub(super) requests: u64,
@@ -48,8 +47,11 @@ pub(super) struct HalfHour {
     at_constant_mix: Energy,
     /// Requests whose energy is not.
     pub(super) unpriced: u64,
-    /// All requests, with their errors.
-    pub(super) served: Served,
+    /// Requests whose energy is known, by flavour in the order of the configuration: what is compared with an
+    /// optimum is, like that, reckoned by the figures of today.
+    pub(super) by_flavour: Vec<u64>,
+    /// Those of them at a flavour that may not be chosen: no optimum can have served them.
+    pub(super) others: u64,
     /// gCO2eq/kWh, once known.
     pub(super) price: Option<f64>,
     /// The error budget's balance when it began.
@@ -58,21 +60,22 @@ pub(super) struct HalfHour {
 
 /// Sums over half-hours.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Sums {
+struct Sums {
     requests: u64,
     unpriced: u64,
-    pub(super) emitted: f64,
+    emitted: f64,
     at_best: f64,
-    pub(super) at_constant_mix: f64,
+    at_constant_mix: f64,
 }
 
 /// One post, flavour by flavour.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Post {
     pub(super) requests: u64,
     pub(super) energy: Energy,
     pub(super) unpriced: u64,
-    pub(super) served: Served,
+    pub(super) by_flavour: Vec<u64>,
+    pub(super) others: u64,
 }
 
 impl HalfHour {
@@ -83,14 +86,15 @@ impl HalfHour {
             at_best: Energy::default(),
             at_constant_mix: Energy::default(),
             unpriced: 0,
-            served: Served::default(),
+            by_flavour: Vec::new(),
+            others: 0,
             price: None,
             balance,
         }
     }
 
     /// What it comes to at its price.
-    pub(super) fn sums(&self, unit: Unit) -> Sums {
+    fn sums(&self, unit: Unit) -> Sums {
         let Some(price) = self.price else {
             return Sums { unpriced: self.unpriced.saturating_add(self.requests), ..Sums::default() };
         };
@@ -106,7 +110,7 @@ impl HalfHour {
 }
 
 impl Sums {
-    pub(super) fn add(&mut self, other: Self) {
+    fn add(&mut self, other: Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.unpriced = self.unpriced.saturating_add(other.unpriced);
         self.emitted += other.emitted;
@@ -164,7 +168,13 @@ impl Account {
         half_hour.at_best.add(post.requests, at_best);
         half_hour.at_constant_mix.add(post.requests, at_constant_mix);
         half_hour.unpriced = half_hour.unpriced.saturating_add(post.unpriced);
-        half_hour.served.merge(post.served);
+        half_hour.others = half_hour.others.saturating_add(post.others);
+        if half_hour.by_flavour.len() < post.by_flavour.len() {
+            half_hour.by_flavour.resize(post.by_flavour.len(), 0);
+        }
+        for (sum, requests) in half_hour.by_flavour.iter_mut().zip(post.by_flavour) {
+            *sum = sum.saturating_add(requests);
+        }
         if self.settled.is_some_and(|(until, _)| number < until) {
             self.settled = None;
         }

@@ -11,12 +11,11 @@ use models::{Config, Feedback, Timestamp};
 use policies::Menu;
 
 use crate::board::Emissions;
-use crate::intervals::Served;
 use crate::prices::{Prices, half_hour_of};
 use crate::session::{Session, Setup};
 use crate::time::{earlier, middle};
 use account::{Account, Post};
-use regret::Terms;
+use regret::{Figure, Terms};
 use tariff::{Tariff, Unit};
 
 /// How long after its end a half-hour is taken as reported: the last windows' posts come after it.
@@ -33,7 +32,8 @@ pub(crate) struct Savings {
     comparable_from: i64,
     /// The half-hour before which hindsight was looked at last.
     looked_back: Option<i64>,
-    hindsight: Option<HindsightReport>,
+    /// In the unit it was reckoned in, and shown with that one alone.
+    hindsight: Option<(Unit, HindsightReport)>,
 }
 
 impl Savings {
@@ -80,18 +80,22 @@ impl Session {
     pub(crate) fn count_savings(
         &mut self,
         feedback: &Feedback,
-        served: Served,
         window: (Timestamp, Timestamp),
         now: Timestamp,
     ) {
         let Some(tariff) = self.savings.tariff else { return };
-        let mut post = Post { served, ..Post::default() };
+        let flavours = self.config.flavours();
+        let mut post = Post { by_flavour: vec![0; flavours.len()], ..Post::default() };
         for (name, count) in &feedback.counts {
             let flavour = self.believed.named(name).or_else(|| self.retired.named(name, now));
             match flavour.and_then(|flavour| tariff.energy(flavour)) {
                 Some(energy) => {
                     post.requests = post.requests.saturating_add(*count);
                     post.energy.add(*count, energy);
+                    let place = flavours.iter().position(|flavour| flavour.enabled && &*flavour.name == name);
+                    let sum = place.and_then(|place| post.by_flavour.get_mut(place));
+                    let sum = sum.unwrap_or(&mut post.others);
+                    *sum = sum.saturating_add(*count);
                 }
                 None => post.unpriced = post.unpriced.saturating_add(*count),
             }
@@ -119,6 +123,7 @@ impl Session {
         let account = self.savings.current()?;
         account.update(prices, now, balance);
         let (since, since_start, day) = account.report(now);
+        let hindsight = hindsight.filter(|(unit, _)| *unit == account.unit).map(|(_, report)| report);
         let relative = account.unit == Unit::Relative;
         let (emitted, at_best, at_constant_mix) = account.most();
         let unit = account.unit.as_str();
@@ -142,9 +147,11 @@ impl Session {
         // A clock that was set back does not put off what is compared.
         let from = self.savings.comparable_from.min(half_hour_of(now) + 1);
         let balance = self.budget.balance();
+        let figures = Figure::of(&self.believed, &tariff);
         self.savings.hindsight = self.savings.current().and_then(|account| {
             account.update(prices, now, balance);
-            account.in_hindsight((from, until), terms, &tariff, menu.segments())
+            let report = account.in_hindsight((from, until), terms, (&figures, &tariff), menu.segments());
+            report.map(|report| (account.unit, report))
         });
     }
 }

@@ -88,6 +88,43 @@ fn decisions_follow_what_is_measured_once_it_rests_on_enough() {
 }
 
 #[test]
+fn another_precision_or_energy_under_the_same_name_is_another_model() {
+    let flavours = |precision: f64, energy: f64| {
+        json!([{"name": "large", "precision": 1, "energyWh": 3.0},
+            {"name": "small", "precision": precision, "energyWh": energy}])
+    };
+    let put = |world: &mut World, flavours: Value| {
+        world.put(json!({"policy": "round-robin", "calibrate": true, "flavours": flavours}));
+    };
+    let measured = |world: &World| [0, 1].map(|index| flavour(world, index).get("measuredRequests").cloned());
+    let both = [Some(json!(5_000)), Some(json!(4_000))];
+    let measure = |world: &mut World| {
+        world.feedback(json!({"flavour_counts": {"large": 5_000, "small": 4_000},
+            "flavour_precision": {"large": 0.96, "small": 0.5}, "flavour_energy_wh": {"large": 4.0, "small": 2.0}}));
+        world.pass(secs(60));
+    };
+    let precision = |world: &World| world.published().schedule.avg_precision;
+    for (changed, planned) in [(flavours(0.8, 1.0), 0.88), (flavours(0.7, 1.5), 0.83)] {
+        let mut world = World::new();
+        put(&mut world, flavours(0.7, 1.0));
+        measure(&mut world);
+        assert_eq!(measured(&world), both);
+        assert!((precision(&world) - 0.73).abs() < 1e-12, "{}", precision(&world));
+        // What is configured anew as it was is the same model, whatever else is said of it.
+        let mut noted = flavours(0.7, 1.0);
+        noted[1]["annotations"] = json!({"build": "42"});
+        put(&mut world, noted);
+        assert_eq!(measured(&world), both);
+        put(&mut world, changed);
+        assert_eq!(measured(&world), [both[0].clone(), None]);
+        assert!((precision(&world) - planned).abs() < 1e-12, "{}", precision(&world));
+        // And is measured from nothing.
+        measure(&mut world);
+        assert_eq!(measured(&world), [Some(json!(10_000)), both[1].clone()]);
+    }
+}
+
+#[test]
 fn a_best_flavour_that_is_measured_to_err_too_much_is_degraded_and_said() {
     let degraded = |world: &World| {
         let shown = world.json();

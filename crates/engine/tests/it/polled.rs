@@ -61,6 +61,44 @@ fn flavours_that_are_not_the_schedules_are_answered_and_not_counted() {
     assert_eq!(world.published().totals.mean_error, Some(0.3));
 }
 
+/// What may be spent after a minute at the worst flavour, as a poll tells of it.
+fn spendable_after(tell: impl Fn(&mut World, Timestamp)) -> f64 {
+    let mut world = World::new();
+    world.put(json!({"policy": "receding-horizon", "creditMin": -10}));
+    for _ in 0..30 {
+        let from = world.now;
+        world.pass(secs(60));
+        let window = (from, world.now);
+        poll(&mut world, window, &[("precision-100", 100)]);
+        world.engine.tick(window.1);
+    }
+    world.manual(json!({"flavourWeights": {"precision-70": 1}, "ttlSeconds": 60}));
+    let from = world.now;
+    world.pass(secs(60));
+    tell(&mut world, from);
+    world.pass(secs(60));
+    world.json()["diagnostics"]["budget_credit"].as_f64().unwrap()
+}
+
+#[test]
+fn what_a_poll_could_not_tell_is_not_spent_again() {
+    let told = |world: &mut World, from: Timestamp, counts: &[(&str, u64)]| {
+        let window = (from, world.now);
+        poll(world, window, counts);
+    };
+    let nothing = spendable_after(|world, from| told(world, from, &[]));
+    let unknown = spendable_after(|world, from| told(world, from, &[("nope", 100)]));
+    // A minute that was never asked for.
+    let skipped = spendable_after(|world, _| {
+        let window = (world.now, world.now + secs(10));
+        world.pass(secs(10));
+        poll(world, window, &[]);
+    });
+    // A hundred a minute came; a half more is reckoned with, at 0.25 beyond the target.
+    let held = 0.99 * 150.0 * 0.25;
+    assert!(nothing - unknown > held && nothing - skipped > held, "{nothing} {unknown} {skipped}");
+}
+
 #[test]
 fn whoever_posts_is_not_polled_for_an_hour_and_then_from_the_last_post_on() {
     let mut world = world();

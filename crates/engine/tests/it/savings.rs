@@ -422,6 +422,92 @@ fn neither_a_put_nor_a_post_waits_for_hindsight() {
     assert_eq!(savings(&world).hindsight.map(|found| found.span_seconds), Some(3600));
 }
 
+/// Minutes in which every flavour serves a third and is measured.
+fn measure(world: &mut World, minutes: usize, requests: u64, precision: [f64; 3], energy: [f64; 3]) {
+    let by_name = |values: [f64; 3]| json!({NAMES[0]: values[0], NAMES[1]: values[1], NAMES[2]: values[2]});
+    for _ in 0..minutes {
+        world.pass(secs(60));
+        world.feedback(json!({"window_seconds": 60, "flavour_counts": counts([requests; 3]),
+            "flavour_precision": by_name(precision), "flavour_energy_wh": by_name(energy)}));
+    }
+}
+
+#[test]
+fn what_is_measured_otherwise_than_configured_makes_no_regret_negative() {
+    let mut world = World::new();
+    world.put(put(json!({"calibrate": true})));
+    let _ = known_day(&mut world);
+    // Three hours as configured; nothing of that is believed to be different.
+    serve(&mut world, &day()[..6], |_, requests| [requests / 2, requests / 4, requests / 4]);
+    world.pass(secs(360));
+    let configured = savings(&world).hindsight.unwrap();
+    assert!(configured.regret > 0.0, "{configured:?}");
+    // Then the large one costs four times as much, and the small one errs less, than was thought.
+    let mut reports = Vec::new();
+    for _ in 0..12 {
+        measure(&mut world, 30, 300, [0.99, 0.88, 0.8], [11.6, 0.5, 0.2]);
+        reports.push(savings(&world).hindsight.unwrap());
+    }
+    assert!(reports.iter().all(|found| found.regret >= -1e-9 * found.emitted), "{reports:?}");
+    // The half-hours before are reckoned as if that had been known.
+    assert!(reports[1].emitted > 2.0 * configured.emitted, "{reports:?}");
+    let last = reports[11];
+    assert!(last.regret > 0.01 * last.emitted && last.span_seconds >= 8 * 3600, "{last:?}");
+    // Of the sums nothing is reckoned anew.
+    assert!(savings(&world).day.emitted < last.emitted);
+}
+
+#[test]
+fn hindsight_is_shown_in_the_unit_it_was_reckoned_in() {
+    let relative = json!([{"name": "large", "precision": 1}, {"name": "medium", "precision": 0.9},
+        {"name": "small", "precision": 0.7}]);
+    let mut world = World::new();
+    let body = |more: Value| {
+        let mut body = json!({"flavours": relative, "policy": "constant-mix", "calibrate": true});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    world.put(body(json!({})));
+    let _ = known_day(&mut world);
+    serve(&mut world, &day()[..3], |_, requests| [requests / 2, requests / 2, 0]);
+    world.pass(secs(360));
+    let found = savings(&world);
+    assert!(found.relative && found.hindsight.is_some(), "{found:?}");
+    // Every energy is measured: grams from now on, of which there is no hour yet.
+    measure(&mut world, 3, 600, PRECISION, WH);
+    world.pass(secs(60));
+    let found = savings(&world);
+    assert_eq!((found.unit, found.hindsight), ("gCO2eq", None));
+    measure(&mut world, 90, 600, PRECISION, WH);
+    world.pass(secs(360));
+    let hindsight = savings(&world).hindsight.unwrap();
+    assert!(hindsight.regret >= -1e-9 * hindsight.emitted, "{hindsight:?}");
+    assert!(hindsight.emitted <= savings(&world).day.emitted, "grams of grams: {hindsight:?}");
+    // A PUT that changes nothing of it leaves it.
+    world.put(body(json!({"validFor": 30})));
+    assert_eq!(savings(&world).hindsight, Some(hindsight));
+    // Without what was measured it is relative again, and never grams under another name.
+    world.put(body(json!({"calibrate": false})));
+    world.pass(secs(60));
+    assert_eq!(savings(&world).hindsight, None, "{:?}", savings(&world));
+}
+
+#[test]
+fn what_no_optimum_could_have_served_is_not_compared() {
+    let mut world = llm();
+    let _ = known_day(&mut world);
+    serve(&mut world, &day()[..1], |_, requests| [requests, 0, 0]);
+    world.put(json!({"flavours": [flavours()[0], flavours()[1]], "policy": "p100"}));
+    // A router that did not hear of it.
+    serve(&mut world, &day()[1..5], |_, requests| [requests, 0, requests]);
+    world.pass(secs(360));
+    let found = savings(&world);
+    assert_eq!((found.since_start.unpriced_requests, found.hindsight), (0, None));
+    serve(&mut world, &day()[5..8], |_, requests| [requests, 0, 0]);
+    world.pass(secs(360));
+    assert_eq!(savings(&world).hindsight.map(|found| found.span_seconds), Some(5400));
+}
+
 /// A post as a router makes it: what, and when its window ended, in seconds from the start.
 fn posts() -> impl Strategy<Value = Vec<([u64; 3], i64)>> {
     proptest::collection::vec(
@@ -504,6 +590,47 @@ proptest! {
         if let Some(found) = savings(&world).hindsight {
             prop_assert!(found.regret >= -1e-6 * found.emitted, "{:?}", found);
             prop_assert!(found.optimum >= 0.0 && found.span_seconds <= 86_400);
+        }
+    }
+
+    /// Nor where what was served is measured to be otherwise than it was thought, believed or not, whatever
+    /// each post says.
+    #[test]
+    fn nobody_beats_hindsight_by_being_measured(
+        served in proptest::collection::vec(
+            ([0..2_000_u64, 0..2_000, 0..2_000], [0.3..=1.0_f64, 0.3..=1.0, 0.3..=1.0], [0.01..9.0_f64, 0.01..9.0, 0.01..9.0]),
+            4..24,
+        ),
+        calibrate: bool,
+        in_wh: bool,
+        overdraft in 0.0..1.0_f64,
+    ) {
+        // Another unit begins another account, of which nothing is said before a post.
+        let hindsight = |world: &World| world.published().schedule.savings.and_then(|savings| savings.hindsight);
+        let mut world = World::new();
+        let mut body = put(json!({"budgetOverdraft": overdraft, "calibrate": calibrate}));
+        if !in_wh {
+            for flavour in body["flavours"].as_array_mut().unwrap() {
+                flavour.as_object_mut().unwrap().remove("energyWh");
+            }
+        }
+        world.put(body);
+        let _ = known_day(&mut world);
+        for (requests, precision, energy) in &served {
+            world.pass(secs(1795));
+            let window_end = world.now.to_string();
+            let by_name = |values: &[f64; 3]| json!({NAMES[0]: values[0], NAMES[1]: values[1], NAMES[2]: values[2]});
+            world.feedback(json!({"window_seconds": 1790, "windowEnd": window_end,
+                "flavour_counts": counts(*requests), "flavour_precision": by_name(precision),
+                "flavour_energy_wh": by_name(energy)}));
+            world.pass(secs(5));
+            if let Some(found) = hindsight(&world) {
+                prop_assert!(found.regret >= -1e-6 * found.emitted, "{:?}", found);
+            }
+        }
+        world.pass(secs(360));
+        if let Some(found) = hindsight(&world) {
+            prop_assert!(found.regret >= -1e-6 * found.emitted, "{:?}", found);
         }
     }
 }
