@@ -37,6 +37,8 @@ pub enum Format {
     UkApiJson,
     /// A data file of the Carbon Aware SDK.
     CarbonAwareSdkJson,
+    /// An answer of the Energy-Charts API.
+    EnergyChartsJson,
 }
 
 impl fmt::Display for Format {
@@ -46,6 +48,7 @@ impl fmt::Display for Format {
             Self::ElectricityMapsCsv => "Electricity Maps CSV",
             Self::UkApiJson => "UK Carbon Intensity API JSON",
             Self::CarbonAwareSdkJson => "Carbon Aware SDK JSON",
+            Self::EnergyChartsJson => "Energy-Charts JSON",
         })
     }
 }

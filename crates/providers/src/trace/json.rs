@@ -16,14 +16,19 @@ const EXPECTED: &str = "an answer of the UK Carbon Intensity API for the nation 
 
 /// Reads the rows of either shape.
 pub(super) fn rows(bytes: &[u8], notes: &mut Notes) -> Result<(Format, Vec<Row<Reading>>), TraceError> {
+    let file = notes.file().to_owned();
     let unrecognised = |line: u64, found: String| TraceError::Unrecognised {
-        file: notes.file().to_owned(),
+        file: file.clone(),
         line,
         found,
         expected: EXPECTED,
     };
     let root: Value = serde_json::from_slice(bytes)
         .map_err(|error| unrecognised(error.line() as u64, format!("not JSON ({error})")))?;
+    if let Some(Value::Array(instants)) = root.get("unix_seconds") {
+        let rows = energy_charts(&root, instants, notes).map_err(|found| unrecognised(1, found))?;
+        return Ok((Format::EnergyChartsJson, rows));
+    }
     let (format, items, depth) = locate(&root).map_err(|found| unrecognised(1, found))?;
     let lines = object_lines(bytes, depth);
     // The items are the only objects of their depth in the shapes above; in a file where something else
@@ -77,6 +82,30 @@ fn locate(root: &Value) -> Result<(Format, &[Value], usize), String> {
         },
         _ => Err("an object with neither `data` nor `Emissions`".into()),
     }
+}
+
+/// Lists side by side: what was, and where that is not known yet, what is expected. A note names the place in
+/// the lists; the line is that of the file.
+fn energy_charts(root: &Value, instants: &[Value], notes: &mut Notes) -> Result<Vec<Row<Reading>>, String> {
+    let list = |key: &str| match root.get(key) {
+        Some(Value::Array(values)) if values.len() == instants.len() => Ok(values.as_slice()),
+        Some(Value::Array(values)) => {
+            Err(format!("`{key}` has {} values for {} `unix_seconds`", values.len(), instants.len()))
+        }
+        _ => Err(format!("`unix_seconds` without a list `{key}`")),
+    };
+    let (actuals, forecasts) = (list("co2eq")?, list("co2eq_forecast")?);
+    let mut rows = Vec::with_capacity(instants.len());
+    for (index, ((at, actual), forecast)) in instants.iter().zip(actuals).zip(forecasts).enumerate() {
+        let from = at.as_i64().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let Some(from) = from else {
+            let text = format_args!("unix_seconds[{index}] is not an instant in whole seconds; row left out");
+            notes.push(NoteKind::BadRow, 1, text);
+            continue;
+        };
+        rows.extend(row(1, from, None, intensity(Some(actual)), intensity(Some(forecast)), notes));
+    }
+    Ok(rows)
 }
 
 fn uk_slot(slot: &Map<String, Value>, line: u64, notes: &mut Notes) -> Option<Row<Reading>> {

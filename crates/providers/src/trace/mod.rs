@@ -11,6 +11,7 @@
 //! | Electricity Maps' yearly CSV | `Datetime (UTC),..,Carbon Intensity gCO₂eq/kWh (LCA),..` |
 //! | UK Carbon Intensity API JSON | `{"data":[{"from","to","intensity":{"forecast","actual"}}]}`, national or one region |
 //! | Carbon Aware SDK JSON | `{"Emissions":[{"Time","Rating","Duration"}]}` or the bare list |
+//! | Energy-Charts JSON | `{"unix_seconds":[..],"co2eq":[..],"co2eq_forecast":[..]}` |
 //! | forecast vintages | CSV `issued_at,target_start,forecast` |
 //! | demand | CSV `timestamp,requests` |
 //!

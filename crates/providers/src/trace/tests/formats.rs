@@ -207,3 +207,19 @@ fn flavours_as_a_list_and_by_family() {
     assert_eq!(read.family.as_deref(), Some("two"));
     assert_eq!((read.flavours[0].energy_wh, read.flavours[0].carbon_intensity), (Some(0.5), Some(1.0)));
 }
+
+#[test]
+fn energy_charts_lists_are_read_side_by_side_and_must_be_as_long() {
+    let read = |body: &str| CarbonTrace::read("de.json", body.as_bytes(), Factors::default());
+    let trace = read(
+        r#"{"unix_seconds":[1711065600,1711066500,1711067400],"co2eq":[322,314.7,null],"co2eq_forecast":[null,310,300]}"#,
+    )
+    .unwrap();
+    assert_eq!(trace.format(), Format::EnergyChartsJson);
+    assert_eq!(trace.step(), SignedDuration::from_mins(15));
+    let actuals: Vec<f64> = trace.slots().iter().map(|slot| slot.actual.get()).collect();
+    assert_eq!(actuals, [322.0, 314.7]);
+    let short =
+        read(r#"{"unix_seconds":[1711065600],"co2eq":[],"co2eq_forecast":[1]}"#).unwrap_err().to_string();
+    assert!(short.contains("`co2eq` has 0 values for 1 `unix_seconds`"), "{short}");
+}
