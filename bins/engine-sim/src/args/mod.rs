@@ -37,7 +37,7 @@ pub(crate) struct Cli {
 const TEACHING: &str = "\
 Files (each may be gzipped; the format is seen from the content):
   carbon    CSV `timestamp,actual[,forecast]`, Electricity Maps' yearly CSV, JSON of the UK Carbon
-            Intensity API (the nation or one region) or of the Carbon Aware SDK
+            Intensity API (the nation or one region), the Carbon Aware SDK or Energy-Charts
   forecast  CSV `issued_at,target_start,forecast`; no vintage is shown before it was issued
   demand    CSV `timestamp,requests`; brought to the carbon slots, repeated by time of week
   flavours  JSON list `[{\"name\",\"precision\",\"energyWh\"}]`, or families of them (--family)

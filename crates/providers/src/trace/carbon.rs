@@ -176,7 +176,7 @@ struct Columns {
 }
 
 const EXPECTED: &str = "`timestamp,actual[,forecast]`, Electricity Maps' yearly CSV, or JSON of the UK Carbon \
-                        Intensity API or the Carbon Aware SDK";
+                        Intensity API, the Carbon Aware SDK or the Energy-Charts API";
 
 impl Columns {
     fn of(table: &Table<'_>, factors: Factors, file: &str) -> Result<Self, TraceError> {

@@ -1,4 +1,4 @@
-//! The two JSON shapes of carbon traces: the UK API's answers and the Carbon Aware SDK's data files.
+//! The JSON shapes of carbon traces: answers of the UK API and of Energy-Charts, the Carbon Aware SDK's data files.
 
 use jiff::SignedDuration;
 use models::json::excerpt;
@@ -11,10 +11,11 @@ use super::notes::{NoteKind, Notes};
 use super::series::Row;
 
 const EXPECTED: &str = "an answer of the UK Carbon Intensity API for the nation or one region \
-                        (`{\"data\":[{\"from\",\"to\",\"intensity\"}]}`) or a Carbon Aware SDK data file \
-                        (`{\"Emissions\":[{\"Time\",\"Rating\"}]}`)";
+                        (`{\"data\":[{\"from\",\"to\",\"intensity\"}]}`), a Carbon Aware SDK data file \
+                        (`{\"Emissions\":[{\"Time\",\"Rating\"}]}`) or an answer of the Energy-Charts API \
+                        (`{\"unix_seconds\":[..],\"co2eq\":[..]}`)";
 
-/// Reads the rows of either shape.
+/// Reads the rows of any of them.
 pub(super) fn rows(bytes: &[u8], notes: &mut Notes) -> Result<(Format, Vec<Row<Reading>>), TraceError> {
     let file = notes.file().to_owned();
     let unrecognised = |line: u64, found: String| TraceError::Unrecognised {
@@ -80,7 +81,7 @@ fn locate(root: &Value) -> Result<(Format, &[Value], usize), String> {
             [first, ..] if first.get("regions").is_some() => Err("an answer for all regions".into()),
             _ => Ok((Format::UkApiJson, items, 3)),
         },
-        _ => Err("an object with neither `data` nor `Emissions`".into()),
+        _ => Err("an object with neither `data` nor `Emissions` nor `unix_seconds`".into()),
     }
 }
 
