@@ -80,16 +80,8 @@ impl Adapter for CarbonAwareSdk {
             }
         };
         let rows = emissions::rows(data, &format!("{at}/forecastData"));
-        let zone = rows.sole_place().map(excerpt);
-        let slots = rows.slots.iter().map(|(_, slot)| *slot).collect();
         let issued = reading::issued(forecast, "generatedAt");
-        let forecast =
-            reading::forecast(NAME, issued, now, slots, rows.first_problem)?.with_signal(self.signal);
-        Ok(match zone {
-            Some(zone) => forecast.with_zone(zone),
-            None => forecast,
-        }
-        .into())
+        Ok(rows.forecast(NAME, issued, now, self.signal)?.into())
     }
 
     fn signal(&self) -> Signal {

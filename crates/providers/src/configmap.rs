@@ -87,15 +87,7 @@ impl ConfigMap {
             let problem = format!("it has rows of several locations, {}: expected one", places.join(", "));
             return Err(reading::not_the_format(NAME, problem));
         }
-        let zone = rows.sole_place().map(excerpt);
-        let slots = rows.slots.iter().map(|(_, slot)| *slot).collect();
-        let forecast =
-            reading::forecast(NAME, issued, now, slots, rows.first_problem)?.with_signal(self.signal);
-        Ok(match zone {
-            Some(zone) => forecast.with_zone(zone),
-            None => forecast,
-        }
-        .into())
+        Ok(rows.forecast(NAME, issued, now, self.signal)?.into())
     }
 }
 

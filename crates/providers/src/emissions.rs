@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use models::json::{excerpt, kind};
-use models::{Slot, Timestamp};
+use models::{Forecast, Signal, Slot, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::adapter::BadAnswer;
 use crate::half_hour::later;
 use crate::reading::{self, grams, time};
 
@@ -25,10 +26,23 @@ impl Rows<'_> {
         self.slots.iter().filter_map(|(place, _)| *place).collect()
     }
 
-    /// The only place there is.
-    pub(crate) fn sole_place(&self) -> Option<&str> {
+    /// The forecast they make; its zone is the only place there is.
+    pub(crate) fn forecast(
+        self,
+        provider: &str,
+        issued: Option<Timestamp>,
+        now: Timestamp,
+        signal: Signal,
+    ) -> Result<Forecast, BadAnswer> {
         let places = self.places();
-        places.first().copied().filter(|_| places.len() == 1)
+        let zone = places.first().filter(|_| places.len() == 1).map(|place| excerpt(place));
+        let slots = self.slots.iter().map(|(_, slot)| *slot).collect();
+        let forecast =
+            reading::forecast(provider, issued, now, slots, self.first_problem)?.with_signal(signal);
+        Ok(match zone {
+            Some(zone) => forecast.with_zone(zone),
+            None => forecast,
+        })
     }
 }
 

@@ -289,15 +289,10 @@ impl RefreshError {
 
     /// No provider was asked, as each that has the target is to be left alone: a pause, not a failure.
     pub fn is_held(&self) -> bool {
-        let mut any = false;
-        self.attempts.iter().all(|attempt| match attempt.problem {
-            AttemptError::Held { .. } => {
-                any = true;
-                true
-            }
-            AttemptError::NotUnderstood(_) => true,
-            _ => false,
-        }) && any
+        let passed_over = |attempt: &Attempt| {
+            matches!(attempt.problem, AttemptError::Held { .. } | AttemptError::NotUnderstood(_))
+        };
+        self.attempts.iter().all(passed_over) && !self.is_not_understood()
     }
 
     /// How long after `now` the first provider that has the target may be asked again.
