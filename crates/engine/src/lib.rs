@@ -32,14 +32,17 @@
 //! Refreshing forecasts is the provider side's job (`providers`); speaking HTTP is the server's.
 
 mod answers;
+mod base;
 mod board;
 mod cadence;
 mod engine;
 mod error;
 mod evaluate;
 mod forecasts;
+mod halves;
 mod horizon;
 mod intervals;
+pub mod journal;
 mod measured;
 mod options;
 mod prices;
@@ -48,6 +51,7 @@ mod retired;
 mod savings;
 mod session;
 mod sources;
+mod stored;
 mod time;
 
 pub use answers::{Accepted, FeedbackReport, Polled, Tick, WantedForecast};
@@ -58,3 +62,4 @@ pub use measured::{BELIEVED_FROM, MEMORY};
 pub use options::{AnyTarget, EngineOptions, Spread, TargetCheck};
 pub use reports::{POSTS_WIN, Polling};
 pub use sources::MAX_SOURCES;
+pub use stored::{BadState, EngineState, Part, ScheduleState, StoredOptions, TargetState};
