@@ -11,6 +11,7 @@ use crate::{Decision, Policy, Reason, Situation};
 #[derive(Debug, Clone)]
 pub struct Random {
     generator: Pcg32,
+    seed: u64,
     /// Numbers drawn so far.
     drawn: u64,
 }
@@ -21,7 +22,7 @@ const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 impl Random {
     /// A policy that draws from the stream of this seed.
     pub fn new(seed: u64) -> Self {
-        Self { generator: Pcg32::new(seed, STREAM), drawn: 0 }
+        Self { generator: Pcg32::new(seed, STREAM), seed, drawn: 0 }
     }
 
     /// A number in [0, 1) with 53 random bits.
@@ -37,15 +38,14 @@ impl Policy for Random {
     }
 
     fn memory(&self) -> Vec<u64> {
-        [self.drawn].into()
+        [self.seed, self.drawn].into()
     }
 
     fn recall(&mut self, memory: &[u64]) {
-        if let &[drawn] = memory {
-            // Each number is made of two steps of the generator; its period is a power of two.
-            let missing = drawn.wrapping_sub(self.drawn);
-            self.generator.advance(missing.wrapping_mul(2));
-            self.drawn = drawn;
+        if let &[seed, drawn] = memory {
+            *self = Self { drawn, ..Self::new(seed) };
+            // Each number is made of two steps of the generator, whose period is a power of two.
+            self.generator.advance(drawn.wrapping_mul(2));
         }
     }
 

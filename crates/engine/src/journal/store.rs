@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use models::Timestamp;
 use policies::Registry;
 
 use super::{Answer, Outcome, Record};
@@ -64,6 +65,8 @@ pub struct Changes {
 pub struct BaseParts {
     /// Number of the first record after it.
     pub before: u64,
+    /// When it was begun.
+    pub at: Timestamp,
     /// The parts, numbered from here on.
     pub first: u64,
     /// The parts.
