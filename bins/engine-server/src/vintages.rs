@@ -3,11 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Timestamp};
-use providers::News;
+use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::archive::{Archive, Bounds, Recorded};
-
-use crate::state::now;
 
 /// The archive behind a lock of its own: neither an evaluation nor a reader of schedules waits for it.
 pub(crate) struct Vintages(Mutex<Archive>);
@@ -19,12 +16,12 @@ impl Vintages {
 
     /// Keeps what a refresh brought. It is known from now on: what the forecast says of its receipt is when
     /// it was asked for.
-    pub(crate) fn record(&self, target: &CarbonTarget, news: &News) {
+    pub(crate) fn record(&self, target: &CarbonTarget, forecast: &Forecast, actuals: &[Slot], at: Timestamp) {
         // The clock is read to the millisecond below: never stamp what is known too early.
-        let received = now().checked_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX);
+        let received = at.checked_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX);
         let mut archive = self.lock();
-        let recorded = archive.record(target, &news.forecast, received);
-        archive.record_actuals(target, news.forecast.signal, &news.actuals, received);
+        let recorded = archive.record(target, forecast, received);
+        archive.record_actuals(target, forecast.signal, actuals, received);
         let (kept, bytes) = (archive.kept(), archive.bytes());
         drop(archive);
         if recorded == Recorded::New {
@@ -32,6 +29,13 @@ impl Vintages {
         }
         metrics::gauge!("carbon_vintages_kept").set(kept as f64);
         metrics::gauge!("carbon_vintages_bytes").set(bytes as f64);
+    }
+
+    /// Takes up what was kept, within the bounds of now.
+    pub(crate) fn restore(&self, archive: Archive) {
+        let mut current = self.lock();
+        let bounds = current.bounds();
+        *current = archive.within(bounds);
     }
 
     /// The archive, for one page at most: a refresh waits for it.

@@ -91,6 +91,7 @@ impl Engine {
     /// [`BadState`]: no engine can have had that part, or this one has it already.
     pub fn restore_part(&mut self, part: Part) -> Result<(), BadState> {
         match part {
+            Part::Archive(_) => Ok(()),
             Part::Engine(_) => Err(BadState::new("the engine", "it stands twice")),
             Part::Target(target, state) => {
                 let known = Known::restore(&target, *state)?;

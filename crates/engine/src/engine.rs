@@ -83,6 +83,34 @@ impl Engine {
         self
     }
 
+    /// The same engine, published on that board; what its own had is not taken along.
+    #[must_use]
+    pub fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.board = board;
+        self
+    }
+
+    /// Root of every random stream.
+    pub fn seed(&self) -> u64 {
+        self.options.seed
+    }
+
+    /// How many schedules there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Which carbon targets the schedules would ask for if these were the defaults.
+    pub fn asked_targets(&self, defaults: &Overrides) -> BTreeSet<CarbonTarget> {
+        let sessions = self.sessions.values();
+        sessions.map(|session| Config::resolve(defaults, &session.overrides).carbon_target().clone()).collect()
+    }
+
     /// What readers look at.
     pub fn board(&self) -> &Arc<Board> {
         &self.board

@@ -10,7 +10,7 @@ use engine::{Engine, Part};
 use models::Timestamp;
 use tokio::sync::oneshot;
 
-use super::{Disk, Order, QUEUE, Refused};
+use super::{Disk, Order, QUEUE, Queue, Refused};
 use crate::state::{State, now, until};
 
 /// Most inputs of one commit.
@@ -54,13 +54,19 @@ pub(crate) struct Keeper {
 ///
 /// [`StoreError`], where not even the first base can be written.
 pub(crate) fn start(state: &Arc<State>, mut keeper: Keeper) -> anyhow::Result<()> {
+    let Some(queue) = &state.queue else { return Ok(()) };
     keeper.write_base(state)?;
     let (sender, receiver) = sync_channel(QUEUE);
     let thread = Arc::clone(state);
-    std::thread::Builder::new().name("keeper".into()).spawn(move || keeper.run(&thread, &receiver))?;
+    let run = move || {
+        if let Some(queue) = &thread.queue {
+            keeper.run(&thread, queue, &receiver);
+        }
+    };
+    std::thread::Builder::new().name("keeper".into()).spawn(run)?;
     // Once per process.
-    let _ = state.queue.sender.set(sender);
-    state.queue.set_well(true);
+    let _ = queue.sender.set(sender);
+    queue.set_well(true);
     Ok(())
 }
 
@@ -81,7 +87,7 @@ impl Keeper {
         }
     }
 
-    fn run(mut self, state: &State, receiver: &Receiver<Order>) {
+    fn run(mut self, state: &State, queue: &Queue, receiver: &Receiver<Order>) {
         loop {
             let mut batch: Vec<(Input, Reply)> = Vec::new();
             let mut stop = None;
@@ -98,9 +104,9 @@ impl Keeper {
                 order = (batch.len() < AT_ONCE && stop.is_none()).then(|| receiver.try_recv().ok()).flatten();
             }
             if self.failed.is_some() {
-                self.heal(state);
+                self.heal(queue);
             }
-            self.turn(state, batch);
+            self.turn(state, queue, batch);
             if let Some(done) = stop {
                 if self.failed.is_none() && let Err(problem) = self.write_base(state) {
                     tracing::warn!(target: "engine_server::store", %problem, "no last base was written: the next start takes longer");
@@ -121,17 +127,17 @@ impl Keeper {
     }
 
     /// One commit, and what follows from it.
-    fn turn(&mut self, state: &State, mut batch: Vec<(Input, Reply)>) {
+    fn turn(&mut self, state: &State, queue: &Queue, mut batch: Vec<(Input, Reply)>) {
         let at = now();
         if self.failed.is_some() {
-            return self.turn_away(state, batch);
+            return self.turn_away(state, queue, batch);
         }
         let is_due = {
             let engine = state.engine();
             self.next_due = engine.next_due();
             self.next_due.is_some_and(|due| due <= at)
         };
-        if state.queue.unrecorded.swap(false, Ordering::AcqRel) {
+        if queue.unrecorded.swap(false, Ordering::AcqRel) {
             batch.insert(0, (Input::Unrecorded, None));
             self.base_is_due = true;
         }
@@ -152,12 +158,14 @@ impl Keeper {
             return;
         }
         let started = Instant::now();
+        queue.set_committing(Some(started));
         let committed = self.disk.commit(&changes);
+        queue.set_committing(None);
         metrics::histogram!("state_commit_duration_seconds").record(started.elapsed().as_secs_f64());
         if let Err(problem) = committed {
-            self.fail(state, &problem);
+            self.fail(queue, &problem);
             let refused = changes.records.into_iter().map(|(_, record)| record.input).zip(replies);
-            return self.turn_away(state, refused.collect());
+            return self.turn_away(state, queue, refused.collect());
         }
         metrics::counter!("state_commits_total").increment(1);
         metrics::counter!("state_records_total").increment(changes.records.len() as u64);
@@ -165,21 +173,22 @@ impl Keeper {
             self.base = None;
             metrics::counter!("state_bases_total").increment(1);
         }
-        self.act(state, changes.records, replies);
+        self.act(state, queue, changes.records, replies);
     }
 
     /// The engine acts upon what is durable.
-    fn act(&mut self, state: &State, records: Vec<(u64, Record)>, replies: Vec<Reply>) {
+    fn act(&mut self, state: &State, queue: &Queue, records: Vec<(u64, Record)>, replies: Vec<Reply>) {
         let mut answers = Vec::with_capacity(replies.len());
         {
             let mut engine = state.engine();
-            // What was published unrecorded is compared with nothing.
+            // What was published unrecorded is compared with nothing, nor is what follows from it.
             self.outcomes.take();
+            let is_comparable = !queue.unrecorded.load(Ordering::Acquire);
             for (number, record) in &records {
                 let answer = act_upon(&mut engine, state, record);
                 let outcomes = self.outcomes.take();
                 self.evaluations += outcomes.len() as u64;
-                if !outcomes.is_empty() {
+                if is_comparable && !outcomes.is_empty() {
                     self.published.push((*number, outcomes));
                 }
                 answers.push(answer);
@@ -197,7 +206,7 @@ impl Keeper {
     }
 
     /// Nothing can be kept: whoever wants that is refused, everything else is acted upon all the same.
-    fn turn_away(&self, state: &State, batch: Vec<(Input, Reply)>) {
+    fn turn_away(&self, state: &State, queue: &Queue, batch: Vec<(Input, Reply)>) {
         let why = self.failed.as_ref().map(|(_, why)| why.clone()).unwrap_or_default();
         let mut unrecorded = 0;
         let mut engine = state.engine();
@@ -214,24 +223,24 @@ impl Keeper {
             }
         }
         if unrecorded > 0 {
-            state.queue.note_unrecorded(unrecorded);
+            queue.note_unrecorded(unrecorded);
         }
         self.outcomes.take();
         drop(engine);
         state.wake.notify_one();
     }
 
-    fn fail(&mut self, state: &State, problem: &StoreError) {
+    fn fail(&mut self, queue: &Queue, problem: &StoreError) {
         tracing::error!(target: "engine_server::store", %problem, "the state cannot be written: changes are refused, schedules are still made");
         self.failed = Some((Instant::now(), problem.to_string()));
         self.base = None;
         self.published.clear();
-        state.queue.note_unrecorded(0);
-        state.queue.set_well(false);
+        queue.note_unrecorded(0);
+        queue.set_well(false);
     }
 
     /// Tries whether the disk can be written again.
-    fn heal(&mut self, state: &State) {
+    fn heal(&mut self, queue: &Queue) {
         let Some((since, _)) = &self.failed else { return };
         if since.elapsed() < HEAL_EVERY {
             return;
@@ -241,7 +250,7 @@ impl Keeper {
                 tracing::info!(target: "engine_server::store", "the state can be written again");
                 self.failed = None;
                 self.base_is_due = true;
-                state.queue.set_well(true);
+                queue.set_well(true);
             }
             Err(problem) => self.failed = Some((Instant::now(), problem.to_string())),
         }
@@ -289,7 +298,7 @@ impl Keeper {
 }
 
 /// Acts upon one record: the engine, and the archive of what was forecast.
-pub(super) fn act_upon(engine: &mut Engine, state: &State, record: &Record) -> Answer {
+pub(crate) fn act_upon(engine: &mut Engine, state: &State, record: &Record) -> Answer {
     if let Input::Forecast { target, forecast, actuals } = &record.input {
         state.vintages.record(target, forecast, actuals, record.at);
     }

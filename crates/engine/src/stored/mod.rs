@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use models::{CarbonTarget, Overrides, ScheduleId, Timestamp};
+use providers::archive::Archive;
 use serde::{Deserialize, Serialize};
 
 use crate::options::{EngineOptions, Spread, TargetCheck};
@@ -25,6 +26,8 @@ pub enum Part {
     Target(CarbonTarget, Box<TargetState>),
     /// A schedule.
     Schedule(ScheduleId, Box<ScheduleState>),
+    /// What was forecast and measured so far: of whoever keeps that beside an engine, which passes it over.
+    Archive(Box<Archive>),
 }
 
 /// What there is once: the options that decisions depend on, and counters.
