@@ -163,7 +163,7 @@ fn pass_on(engine: &mut Engine, target: &CarbonTarget, news: News) -> Result<(),
     Ok(())
 }
 
-/// Counts one attempt and the time that its requests took, and says so where a provider is left alone from now
+/// Counts one attempt, the time that its requests took and what its forecast lacked, and says so where a provider is left alone from now
 /// on, or answers again.
 fn watch(asked: Asked<'_>, took: Option<Duration>) {
     let provider = asked.provider;
@@ -171,6 +171,11 @@ fn watch(asked: Asked<'_>, took: Option<Duration>) {
     if let Some(took) = took {
         metrics::histogram!("carbon_provider_request_duration_seconds", "provider" => provider.to_owned())
             .record(took.as_secs_f64());
+    }
+    if let Ok(forecast) = asked.outcome {
+        let filled = u64::try_from(forecast.filled_slots()).unwrap_or_default();
+        metrics::counter!("carbon_provider_filled_slots_total", "provider" => provider.to_owned())
+            .increment(filled);
     }
     match (asked.circuit, asked.outcome) {
         (Some(CircuitChange::Opened { until }), Err(problem)) => {

@@ -52,6 +52,10 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
         "Time that a provider took to answer, or to fail, a login included."
     );
     metrics::describe_counter!(
+        "carbon_provider_filled_slots_total",
+        "Slots that the forecasts of a provider lacked, and that were drawn between their neighbours."
+    );
+    metrics::describe_counter!(
         "carbon_vintages_recorded_total",
         "Forecasts that said something new and were kept for replays."
     );

@@ -186,7 +186,7 @@ fn the_process_counts_requests_evaluations_and_provider_calls() {
 
 #[test]
 fn a_provider_takes_time_only_where_it_is_asked() {
-    let upstream = Upstream::start(|_| Reply::Status(429, "slow down"));
+    let upstream = Upstream::start(|_| Reply::Fields(429, "Retry-After: 3600\r\n".into(), "slow down"));
     let server = Launch::new()
         .upstream(&upstream)
         .env("CARBON_PROVIDER", "uk-carbon-intensity,static:250")
