@@ -26,6 +26,12 @@ fn every_format_is_read_and_gzip_of_each() {
         ("region.json", format!("{{\"data\":{{\"regionid\":13,\"data\":{slots}}}}}")),
         ("regions.json", format!("{{\"data\":[{{\"regionid\":13,\"data\":{slots}}}]}}")),
         (
+            "sgip.csv",
+            "time,moer,f1\n2026-01-05 00:00:00+00:00,0.1,0.3\n2026-01-05 00:05:00+00:00,0.2,0.3\n\
+             2026-01-05 00:10:00+00:00,0.15,0.3\n"
+                .to_owned(),
+        ),
+        (
             "sdk.json",
             "\u{feff}{\"Emissions\":[{\"Time\":\"2026-01-05T00:00:00Z\",\"Rating\":\"100\"},\
              {\"Time\":\"2026-01-05T00:30:00Z\",\"Rating\":200},{\"Time\":\"2026-01-05T01:00:00Z\",\"Rating\":150}]}"
