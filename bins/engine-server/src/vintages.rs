@@ -7,11 +7,14 @@ use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::archive::{Archive, Bounds, Recorded};
 
 /// The archive behind a lock of its own: neither an evaluation nor a reader of schedules waits for it.
-pub(crate) struct Vintages(Mutex<Archive>);
+pub(crate) struct Vintages {
+    archive: Mutex<Archive>,
+    bounds: Bounds,
+}
 
 impl Vintages {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self(Mutex::new(Archive::new(bounds)))
+        Self { archive: Mutex::new(Archive::new(bounds)), bounds }
     }
 
     /// Keeps what a refresh brought. It is known from now on: what the forecast says of its receipt is when
@@ -33,14 +36,12 @@ impl Vintages {
 
     /// Takes up what was kept, within the bounds of now.
     pub(crate) fn restore(&self, archive: Archive) {
-        let mut current = self.lock();
-        let bounds = current.bounds();
-        *current = archive.within(bounds);
+        *self.lock() = archive.with_bounds(self.bounds);
     }
 
     /// The archive, for one page at most: a refresh waits for it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Archive> {
         // A panic elsewhere leaves whole values here: the lock's poison says nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use ledger::{Accounting, Bounds, Span};
 use models::schedule::{
     BudgetReport, Credits, FlavourShare, ForecastReport, ManualReport, MeanErrors, PlanReport, Processing,
@@ -15,7 +16,7 @@ use policies::throttle::throttle;
 use policies::{Decision, Menu, PriceUnit, Situation};
 
 use crate::cadence::Outlook;
-use crate::forecasts::Known;
+use crate::forecasts::{Known, Shape};
 use crate::horizon::{HorizonBuffers, View};
 use crate::session::Session;
 use crate::time::{seconds, whole_second_after};
@@ -58,6 +59,7 @@ impl Session {
         self.expect(now, target_error);
 
         let menu = self.menu.as_ref()?;
+        let shape = known.shape();
         let ahead = self.policy.looks_ahead().then(|| known.estimates(outlook.instant));
         let used_for = ahead.map_or_else(|| Arc::from([]), |(_, used_for)| Arc::clone(used_for));
         let view = View {
@@ -136,7 +138,7 @@ impl Session {
             budget: Some(self.budget_report(now)),
             savings: None,
             plan: scratch.decision.plan.filter(|_| until.is_none()).map(plan_report),
-            forecast: report(forecast, &outlook, used_for),
+            forecast: report(forecast, shape, &outlook, now, used_for),
             reason: self.reason(&scratch.decision),
             warnings: self.warnings_now(forecast, &outlook, has_own),
             manual: self.manual.as_ref().map(|overriding| ManualReport {
@@ -376,18 +378,33 @@ fn is_stale(outlook: &Outlook) -> bool {
     outlook.now.is_none() && outlook.next.is_none()
 }
 
-fn report(forecast: Option<&Arc<Forecast>>, outlook: &Outlook, used_for: Arc<[UsedFor]>) -> ForecastReport {
+fn report(
+    forecast: Option<&Arc<Forecast>>,
+    shape: Shape,
+    outlook: &Outlook,
+    now: Timestamp,
+    used_for: Arc<[UsedFor]>,
+) -> ForecastReport {
+    let Some(forecast) = forecast else {
+        return ForecastReport { used_for, ..ForecastReport::default() };
+    };
+    let age = now.duration_since(forecast.retrieved_at).max(SignedDuration::ZERO);
     ForecastReport {
         now: outlook.now.map(|slot| slot.forecast.get()),
         next: outlook.next.map(|slot| slot.forecast.get()),
         index: outlook.now.map(|slot| slot.index),
-        source: forecast.map(|forecast| Arc::clone(&forecast.source)),
-        zone: forecast.and_then(|forecast| forecast.zone.clone()),
-        signal: forecast.map(|forecast| forecast.signal),
-        accounting: forecast.map(|forecast| forecast.accounting),
-        issued_at: forecast.and_then(|forecast| forecast.issued_at),
-        retrieved_at: forecast.map(|forecast| forecast.retrieved_at),
-        stale: forecast.is_some() && is_stale(outlook),
+        source: Some(Arc::clone(&forecast.source)),
+        stand_in_for: forecast.stand_in_for.clone(),
+        zone: forecast.zone.clone(),
+        signal: Some(forecast.signal),
+        accounting: Some(forecast.accounting),
+        issued_at: forecast.issued_at,
+        retrieved_at: Some(forecast.retrieved_at),
+        age_seconds: Some(age.as_secs_f64()),
+        slot_seconds: shape.slot_seconds,
+        gaps: shape.gaps,
+        filled_slots: forecast.filled_slots(),
+        stale: is_stale(outlook),
         used_for,
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use models::forecast::SlotTexts;
+use models::forecast::{MAX_SHOWN_GAPS, SlotTexts};
 use models::schedule::UsedFor;
-use models::{CarbonTarget, Forecast, Slot, Timestamp};
+use models::{CarbonTarget, Forecast, Gap, Slot, Timestamp};
 use providers::own::{CarbonLearner, Estimate};
 
 use crate::error::MixedSignals;
@@ -46,10 +46,26 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) struct Told {
     forecast: Arc<Forecast>,
+    shape: Shape,
     /// Every slot as JSON, once anything of it was to be published.
     texts: Option<SlotTexts>,
     /// The slots as published, and when the first of them ends (from then on they are stale).
     published: Option<(Timestamp, Arc<[u8]>)>,
+}
+
+/// What every schedule says of the slots of one forecast; found once for all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shape {
+    pub(crate) slot_seconds: Option<f64>,
+    /// The first [`MAX_SHOWN_GAPS`].
+    pub(crate) gaps: Arc<[Gap]>,
+}
+
+impl Shape {
+    fn of(forecast: &Forecast) -> Self {
+        let slot_seconds = forecast.step().map(|step| step.as_secs_f64());
+        Self { slot_seconds, gaps: forecast.gaps().take(MAX_SHOWN_GAPS).collect() }
+    }
 }
 
 impl Forecasts {
@@ -79,6 +95,7 @@ impl Forecasts {
         if let Some(told) = &mut known.told
             && told.forecast.slots() == forecast.slots()
         {
+            told.shape = Shape::of(&forecast);
             told.forecast = forecast;
             return Ok(false);
         }
@@ -148,7 +165,7 @@ impl Forecasts {
 
 impl From<Arc<Forecast>> for Told {
     fn from(forecast: Arc<Forecast>) -> Self {
-        Self { forecast, texts: None, published: None }
+        Self { shape: Shape::of(&forecast), forecast, texts: None, published: None }
     }
 }
 
@@ -156,6 +173,11 @@ impl Known {
     /// The newest forecast.
     pub(crate) fn latest(&self) -> Option<&Arc<Forecast>> {
         self.told.as_ref().map(|told| &told.forecast)
+    }
+
+    /// The shape of the newest forecast.
+    pub(crate) fn shape(&self) -> Shape {
+        self.told.as_ref().map_or_else(Shape::default, |told| told.shape.clone())
     }
 
     /// The slots ahead of `now`, best estimates, and which forecast served which stretch of them. Made once

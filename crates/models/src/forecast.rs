@@ -4,7 +4,6 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,8 @@ pub const MAX_SLOTS: usize = 4_032;
 const MOST_FILLED: f64 = 24.0;
 /// Most slots published with a schedule: 48 h of half-hours.
 pub const MAX_PUBLISHED_SLOTS: usize = 96;
+/// Most gaps that are shown of one forecast.
+pub const MAX_SHOWN_GAPS: usize = 10;
 
 /// The UK API's five bands, which dashboards know.
 ///
@@ -99,6 +100,15 @@ impl Slot {
     }
 }
 
+/// A stretch between two slots that no slot speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// First instant of it.
+    pub from: Timestamp,
+    /// First instant after it.
+    pub to: Timestamp,
+}
+
 /// One vintage of a forecast: what was known, when. A missing value is a gap, never zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "Parts")]
@@ -117,7 +127,17 @@ pub struct Forecast {
     /// The zone of the grid it is for, by the provider's name for it, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Arc<str>>,
+    /// The provider that was preferred and gave none, where this one stands in for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stand_in_for: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    filled_slots: usize,
     slots: Vec<Slot>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A forecast as it was written down, before [`Forecast::new`] has seen its slots.
@@ -135,6 +155,10 @@ struct Parts {
     accounting: Accounting,
     #[serde(default)]
     zone: Option<Arc<str>>,
+    #[serde(default)]
+    stand_in_for: Option<Arc<str>>,
+    #[serde(default)]
+    filled_slots: usize,
     slots: Vec<Slot>,
 }
 
@@ -142,9 +166,15 @@ impl TryFrom<Parts> for Forecast {
     type Error = EmptyForecast;
 
     fn try_from(parts: Parts) -> Result<Self, EmptyForecast> {
-        let Parts { source, issued_at, retrieved_at, signal, accounting, zone, slots } = parts;
-        let forecast = Self::new(source, issued_at, retrieved_at, slots)?;
-        Ok(Self { signal, accounting, zone, ..forecast })
+        let forecast = Self::new(parts.source, parts.issued_at, parts.retrieved_at, parts.slots)?;
+        Ok(Self {
+            signal: parts.signal,
+            accounting: parts.accounting,
+            zone: parts.zone,
+            stand_in_for: parts.stand_in_for,
+            filled_slots: parts.filled_slots.min(forecast.slots.len()),
+            ..forecast
+        })
     }
 }
 
@@ -189,6 +219,8 @@ impl Forecast {
             signal: Signal::default(),
             accounting: Accounting::default(),
             zone: None,
+            stand_in_for: None,
+            filled_slots: 0,
             slots,
         })
     }
@@ -211,6 +243,12 @@ impl Forecast {
         Self { zone: Some(zone.into()), ..self }
     }
 
+    /// The same forecast, in place of one by `preferred`.
+    #[must_use]
+    pub fn standing_in_for(self, preferred: impl Into<Arc<str>>) -> Self {
+        Self { stand_in_for: Some(preferred.into()), ..self }
+    }
+
     /// The slots, in order of time, never overlapping; gaps between them are possible.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
@@ -226,9 +264,14 @@ impl Forecast {
     }
 
     /// The stretches between the first slot and the last that no slot speaks of, in order of time.
-    pub fn gaps(&self) -> impl Iterator<Item = Range<Timestamp>> {
+    pub fn gaps(&self) -> impl Iterator<Item = Gap> {
         let between = self.slots.iter().zip(self.slots.iter().skip(1));
-        between.map(|(slot, next)| slot.to..next.from).filter(|gap| !gap.is_empty())
+        between.map(|(slot, next)| Gap { from: slot.to, to: next.from }).filter(|gap| gap.from < gap.to)
+    }
+
+    /// How many of its slots nobody forecast: [`Forecast::fill_gaps`] drew them.
+    pub fn filled_slots(&self) -> usize {
+        self.filled_slots
     }
 
     /// Fills gaps of at most `longest` between two slots by a straight line from one to the other, in slots
@@ -257,6 +300,7 @@ impl Forecast {
         }
         filled.truncate(MAX_SLOTS.saturating_sub(self.slots.len()));
         let count = filled.len();
+        self.filled_slots += count;
         self.slots.append(&mut filled);
         self.slots.sort_by_key(|slot| slot.from);
         count
@@ -462,9 +506,27 @@ mod tests {
         ]);
         let expected = [("01:00", "02:00"), ("02:30", "02:45")].map(|(from, to)| {
             let clock = |text: &str| at(&alloc::format!("2026-01-01T{text}:00Z"));
-            clock(from)..clock(to)
+            Gap { from: clock(from), to: clock(to) }
         });
         assert_eq!(forecast.gaps().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_was_filled_in_is_counted() {
+        let mut forecast = forecast(vec![
+            slot("2026-01-01T00:00:00Z", "2026-01-01T00:30:00Z", 1.0),
+            slot("2026-01-01T01:30:00Z", "2026-01-01T02:00:00Z", 2.0),
+            slot("2026-01-01T02:30:00Z", "2026-01-01T03:00:00Z", 3.0),
+            slot("2026-01-01T05:00:00Z", "2026-01-01T05:30:00Z", 4.0),
+        ]);
+        assert_eq!(forecast.filled_slots(), 0);
+        // Half an hour first, then an hour: what was filled once is filled.
+        for (longest, filled, in_all, gaps) in [(30, 1, 1, 2), (60, 2, 3, 1), (60, 0, 3, 1)] {
+            assert_eq!(forecast.fill_gaps(SignedDuration::from_mins(longest)), filled);
+            assert_eq!((forecast.filled_slots(), forecast.gaps().count()), (in_all, gaps));
+        }
+        let written = serde_json::to_string(&forecast).unwrap();
+        assert_eq!(serde_json::from_str::<Forecast>(&written).unwrap(), forecast, "{written}");
     }
 
     #[test]
@@ -474,7 +536,8 @@ mod tests {
             .clone()
             .with_signal(Signal::Marginal)
             .with_accounting(Accounting::Direct)
-            .with_zone("CAISO_NORTH");
+            .with_zone("CAISO_NORTH")
+            .standing_in_for("watttime");
         for forecast in [&plain, &told] {
             let written = serde_json::to_string(forecast).unwrap();
             assert_eq!(&serde_json::from_str::<Forecast>(&written).unwrap(), forecast, "{written}");

@@ -47,7 +47,7 @@ pub mod weights;
 pub use config::{Component, Config, Overrides, ParsedOverrides, Source};
 pub use feedback::Feedback;
 pub use flavour::{Flavour, FlavourSet};
-pub use forecast::{CarbonTarget, Forecast, Index, Slot};
+pub use forecast::{CarbonTarget, Forecast, Gap, Index, Slot};
 pub use id::ScheduleId;
 pub use jiff::Timestamp;
 pub use manual::Manual;

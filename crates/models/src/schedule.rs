@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::forecast::Index;
+use crate::forecast::{Gap, Index};
 use crate::savings::SavingsReport;
 use crate::signal::{Accounting, Signal};
 use crate::units::Precision;
@@ -95,6 +95,8 @@ pub struct ForecastReport {
     pub index: Option<Index>,
     /// Which provider it came from.
     pub source: Option<Arc<str>>,
+    /// The provider that was preferred and gave none, where `source` stands in for it.
+    pub stand_in_for: Option<Arc<str>>,
     /// The grid zone it is about, in the provider's words, where it says so.
     pub zone: Option<Arc<str>>,
     /// What it is of: average or marginal intensity.
@@ -105,6 +107,15 @@ pub struct ForecastReport {
     pub issued_at: Option<Timestamp>,
     /// When it was received.
     pub retrieved_at: Option<Timestamp>,
+    /// Seconds from then to this evaluation, at least 0.
+    pub age_seconds: Option<f64>,
+    /// Seconds that at least half of its slots last, where any length is that common.
+    pub slot_seconds: Option<f64>,
+    /// Stretches between its slots that it says nothing of, in order of time, the first
+    /// [`crate::forecast::MAX_SHOWN_GAPS`].
+    pub gaps: Arc<[Gap]>,
+    /// How many of its slots nobody forecast: they are drawn from one neighbour to the other.
+    pub filled_slots: usize,
     /// Whether it no longer covers the present: `now` is unknown and throttling uses the last known.
     pub stale: bool,
     /// Which forecast a plan used for what, in order of time; empty without a plan.
@@ -321,6 +332,9 @@ impl Serialize for ForecastReport {
         if let Some(source) = &self.source {
             map.serialize_entry("source", source)?;
         }
+        if let Some(preferred) = &self.stand_in_for {
+            map.serialize_entry("standInFor", preferred)?;
+        }
         if let Some(zone) = &self.zone {
             map.serialize_entry("zone", zone)?;
         }
@@ -335,6 +349,18 @@ impl Serialize for ForecastReport {
         }
         if let Some(retrieved_at) = self.retrieved_at {
             map.serialize_entry("retrievedAt", &retrieved_at)?;
+        }
+        if let Some(seconds) = self.age_seconds {
+            map.serialize_entry("ageSeconds", &seconds)?;
+        }
+        if let Some(seconds) = self.slot_seconds {
+            map.serialize_entry("slotSeconds", &seconds)?;
+        }
+        if !self.gaps.is_empty() {
+            map.serialize_entry("gaps", &self.gaps)?;
+        }
+        if self.filled_slots > 0 {
+            map.serialize_entry("filledSlots", &self.filled_slots)?;
         }
         if self.stale {
             map.serialize_entry("stale", &true)?;

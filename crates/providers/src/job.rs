@@ -76,6 +76,7 @@ impl Job {
         for (index, link) in self.chain.links().iter().enumerate() {
             let provider = link.adapter().name();
             let outcome = self.attempt(link, self.reserved == Some(index), fetch, now);
+            let outcome = outcome.map(|answer| in_place_of(&attempts, answer));
             let circuit = match &outcome {
                 Err(problem) if !problem.was_asked() => None,
                 outcome => link.note(&self.target, now, outcome.as_ref().map(drop)),
@@ -156,6 +157,18 @@ impl Job {
 
     fn patience(&self) -> Duration {
         self.timeout.clamp(MIN_TIMEOUT, MAX_TIMEOUT).unsigned_abs()
+    }
+}
+
+/// The answer, as that of a stand-in where an attempt before it failed: for the first provider that has the
+/// target.
+fn in_place_of(attempts: &[Attempt], answer: Answer) -> Answer {
+    let has_target = |attempt: &&Attempt| !matches!(attempt.problem, AttemptError::NotUnderstood(_));
+    match attempts.iter().find(has_target) {
+        Some(preferred) => {
+            Answer { forecast: answer.forecast.standing_in_for(preferred.provider.as_str()), ..answer }
+        }
+        None => answer,
     }
 }
 

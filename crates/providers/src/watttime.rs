@@ -105,8 +105,7 @@ impl Adapter for WattTime {
             .get("meta")
             .ok_or_else(|| broken(format!("/meta: missing: expected an object with `units` of {UNITS}")))?;
         let meta = reading::object(meta, "/meta").map_err(broken)?;
-        check(meta, "units", UNITS, true).map_err(broken)?;
-        check(meta, "signal_type", SIGNAL_TYPE, false).map_err(broken)?;
+        check_quantity(meta).map_err(broken)?;
         check(meta, "region", &region, false).map_err(broken)?;
         let list = reading::list(&document, "data").map_err(broken)?;
         let (points, first_problem) = points::read(list, "/data", "point_time", |item| {
@@ -132,6 +131,12 @@ impl Adapter for WattTime {
     }
 }
 
+/// Whether `meta` says that values are marginal, in pounds per MWh.
+pub(crate) fn check_quantity(meta: &Map<String, Value>) -> Result<(), String> {
+    check(meta, "units", UNITS, true)?;
+    check(meta, "signal_type", SIGNAL_TYPE, false)
+}
+
 /// Whether `meta` says what was asked for.
 fn check(meta: &Map<String, Value>, key: &str, expected: &str, needed: bool) -> Result<(), String> {
     match meta.get(key) {
@@ -144,7 +149,7 @@ fn check(meta: &Map<String, Value>, key: &str, expected: &str, needed: bool) -> 
 }
 
 /// An intensity in pounds per MWh.
-fn pounds(value: Option<&Value>) -> Result<Option<CarbonIntensity>, String> {
+pub(crate) fn pounds(value: Option<&Value>) -> Result<Option<CarbonIntensity>, String> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(value) => {

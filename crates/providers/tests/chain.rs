@@ -387,5 +387,6 @@ fn short_gaps_are_filled_and_long_ones_stay() {
     let news = refresher.finish(&job.target, job.run(&Once(body), at(0)), at(0)).unwrap();
     let grams: Vec<_> = news.forecast.slots().iter().map(|slot| slot.forecast.get()).collect();
     assert_eq!(grams, [100.0, 120.0, 140.0, 160.0, 200.0]);
+    assert_eq!(news.forecast.filled_slots(), 2);
     assert_eq!(news.forecast.gaps().count(), 1, "an hour and a half is nobody's to guess");
 }

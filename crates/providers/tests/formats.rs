@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
 
 use models::{CarbonIntensity, CarbonTarget, Forecast, Signal, Timestamp};
-use providers::trace::{CarbonTrace, Factors};
 use providers::{Adapter, BadAnswer, Fixed, LegacyForecast, Plan, UkCarbonIntensity};
 
 fn at(instant: &str) -> Timestamp {
@@ -481,24 +480,5 @@ fn recorded_answers_of_the_uk_api_are_read() {
     }
     if let Ok(body) = std::fs::read_to_string(folder.join("intensity_factors.json")) {
         assert!(parse(&uk(), "national", &body).is_err(), "factors are no forecast");
-    }
-}
-
-#[test]
-#[expect(clippy::disallowed_methods, reason = "a test may be told where recorded data lie, and read them")]
-fn recorded_answers_of_energy_charts_are_traces() {
-    let Ok(folder) = std::env::var("TRACES_DIR") else {
-        println!("skipped: TRACES_DIR names no folder with recorded answers");
-        return;
-    };
-    let folder = std::path::Path::new(&folder).join("raw/energy_charts_api");
-    for file in ["at.json", "ch.json", "de_co2.json", "fr.json"] {
-        let Ok(body) = std::fs::read(folder.join(file)) else {
-            println!("skipped: no {file} there");
-            continue;
-        };
-        let trace = CarbonTrace::read(file, &body, Factors::default()).unwrap();
-        println!("{file}: {} slots", trace.slots().len());
-        assert!(trace.slots().len() >= 18, "{file}");
     }
 }

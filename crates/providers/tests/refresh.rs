@@ -368,8 +368,20 @@ fn the_chain_is_asked_in_order_until_one_answers() {
         };
         let answer = job(timeout).run_watched(&network, at(0), watch).unwrap();
         assert_eq!(&*answer.forecast.source, source);
+        let preferred = (tried.len() > 1).then_some("uk-carbon-intensity");
+        assert_eq!(answer.forecast.stand_in_for.as_deref(), preferred);
         assert_eq!(seen, tried);
     }
+}
+
+#[test]
+fn who_does_not_have_the_target_is_not_stood_in_for() {
+    let chain = Chain::new(vec![
+        Arc::new(UkCarbonIntensity::new("http://a")) as _,
+        Arc::new(Fixed::new(CarbonIntensity::new(7.0).unwrap())) as _,
+    ]);
+    let answer = Job::new(target("zone:DE"), seconds(2), chain).run(&Offline, at(0)).unwrap();
+    assert_eq!((&*answer.forecast.source, answer.forecast.stand_in_for), ("static", None));
 }
 
 #[test]

@@ -1,23 +1,28 @@
 //! Keeping forecasts fresh: a few threads that ask upstream, so that nothing else ever waits for it.
 
 mod limits;
+mod outcome;
 mod reader;
+mod stopwatch;
 mod trace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use engine::{Engine, MixedSignals, TargetCheck, WantedForecast};
+use engine::journal::Input;
+use engine::{TargetCheck, WantedForecast};
 use models::{CarbonTarget, Signal, Timestamp};
 use providers::{
-    Adapter, Asked, Attempt, AttemptError, Chain, CircuitChange, HeldBy, Job, Limits, Link, LinkStatus, News,
-    Plan, RefreshError, Refresher, Status, Wanted,
+    Adapter, Asked, Attempt, AttemptError, Chain, CircuitChange, Job, Limits, Link, LinkStatus, News, Plan,
+    RefreshError, Refresher, Status, Wanted,
 };
 
 use crate::state::{State, now, until};
 pub(crate) use limits::CallLimits;
+pub(crate) use outcome::outcome_of;
 use reader::Reader;
+use stopwatch::Stopwatch;
 pub(crate) use trace::trace;
 
 /// Requests under way at once. A dead upstream holds a thread for `carbonTimeout`; others go on.
@@ -109,12 +114,11 @@ impl Refresh {
     }
 
     fn run(&self, job: &Job, reader: &Reader, state: &State) {
-        let started = Instant::now();
-        let asked = AssertUnwindSafe(|| job.run_watched(reader, now(), watch));
+        let stopwatch = Stopwatch::new(reader);
+        let watch = |asked: Asked<'_>| watch(asked, stopwatch.lap());
+        let asked = AssertUnwindSafe(|| job.run_watched(&stopwatch, now(), watch));
         // Nothing here is known to panic; but a job that is never finished would never be due again.
         let outcome = catch_unwind(asked).unwrap_or_else(|_| Err(lost(job)));
-        metrics::histogram!("carbon_provider_request_duration_seconds")
-            .record(started.elapsed().as_secs_f64());
         let held = outcome.as_ref().is_err_and(RefreshError::is_held);
         let failed = outcome.as_ref().err().map(ToString::to_string);
         let (news, failures) = {
@@ -136,12 +140,8 @@ impl Refresh {
                 tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, "fresh forecast");
             }
         }
-        if let Some(news) = news {
-            state.vintages.record(&job.target, &news);
-            match pass_on(&mut state.engine(), &job.target, news) {
-                Ok(()) => state.wake.notify_one(),
-                Err(problem) => tracing::warn!(target: "engine_server::forecasts", "{problem}"),
-            }
+        if let Some(News { forecast, actuals }) = news {
+            state.tell(Input::Forecast { target: job.target.clone(), forecast, actuals });
         }
     }
 
@@ -151,21 +151,20 @@ impl Refresh {
     }
 }
 
-/// Tells the engine what a refresh brought; of measured values, none that belong to a refused forecast.
-fn pass_on(engine: &mut Engine, target: &CarbonTarget, news: News) -> Result<(), MixedSignals> {
-    engine.observe_forecast(target, news.forecast, now())?;
-    for slot in &news.actuals {
-        engine.observe_actual(target, slot);
-    }
-    Ok(())
-}
-
-/// Counts one attempt, and says so where a provider is left alone from now on, or answers again.
-fn watch(asked: Asked<'_>) {
+/// Counts one attempt, the time that its requests took and what its forecast lacked, and says so where a provider is left alone from now
+/// on, or answers again.
+fn watch(asked: Asked<'_>, took: Option<Duration>) {
     let provider = asked.provider;
-    let outcome = asked.outcome.map_or_else(outcome_of, |_| "ok");
-    metrics::counter!("carbon_provider_requests_total", "provider" => provider.to_owned(), "outcome" => outcome)
-        .increment(1);
+    count(provider, asked.outcome.map_or_else(outcome_of, |_| "ok"));
+    if let Some(took) = took {
+        metrics::histogram!("carbon_provider_request_duration_seconds", "provider" => provider.to_owned())
+            .record(took.as_secs_f64());
+    }
+    if let Ok(forecast) = asked.outcome {
+        let filled = u64::try_from(forecast.filled_slots()).unwrap_or_default();
+        metrics::counter!("carbon_provider_filled_slots_total", "provider" => provider.to_owned())
+            .increment(filled);
+    }
     match (asked.circuit, asked.outcome) {
         (Some(CircuitChange::Opened { until }), Err(problem)) => {
             tracing::warn!(target: "engine_server::forecasts", provider, %until, %problem, "left alone after failures in a row");
@@ -177,24 +176,19 @@ fn watch(asked: Asked<'_>) {
     }
 }
 
-fn lost(job: &Job) -> RefreshError {
-    let problem = AttemptError::Lost("the thread that ran it failed".into());
-    RefreshError {
-        target: job.target.clone(),
-        attempts: vec![Attempt { provider: "engine-server".into(), problem }],
-    }
+fn count(provider: &str, outcome: &'static str) {
+    metrics::counter!("carbon_provider_requests_total", "provider" => provider.to_owned(), "outcome" => outcome)
+        .increment(1);
 }
 
-/// A word for what went wrong: a label with few values.
-pub(crate) fn outcome_of(error: &AttemptError) -> &'static str {
-    match error {
-        AttemptError::NotUnderstood(_) => "not_understood",
-        AttemptError::Fetch(_) => "unreachable",
-        AttemptError::Login { .. } => "login",
-        AttemptError::BadAnswer(_) => "bad_answer",
-        AttemptError::Held { by: HeldBy::Circuit, .. } => "circuit_open",
-        AttemptError::Held { by: HeldBy::Limits, .. } => "no_budget",
-        AttemptError::Lost(_) => "lost",
+/// Counts a job that died, and says so in place of its outcome.
+fn lost(job: &Job) -> RefreshError {
+    let problem = AttemptError::Lost("the thread that ran it failed".into());
+    let provider = "engine-server";
+    count(provider, outcome_of(&problem));
+    RefreshError {
+        target: job.target.clone(),
+        attempts: vec![Attempt { provider: provider.to_owned(), problem }],
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is known of each carbon target, and how the providers do.
 
 use actix_web::{HttpResponse, web};
-use models::{Accounting, CarbonTarget, Problems, Signal, Timestamp};
+use models::forecast::MAX_SHOWN_GAPS;
+use models::{Accounting, CarbonTarget, Gap, Problems, Signal, Timestamp};
 use providers::{CircuitState, Status};
 use serde::Serialize;
 
@@ -9,9 +10,6 @@ use super::page::{Page, PageQuery};
 use super::problem::Problem;
 use crate::forecasts::{Provider, Refresh};
 use crate::state::now;
-
-/// Gaps that are shown of one forecast.
-const SHOWN_GAPS: usize = 10;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +33,9 @@ struct Item {
 #[serde(rename_all = "camelCase")]
 struct Known {
     source: String,
+    /// The provider that was preferred and gave none, where `source` stands in for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stand_in_for: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
     signal: Signal,
@@ -49,12 +50,7 @@ struct Known {
     #[serde(skip_serializing_if = "Option::is_none")]
     slot_seconds: Option<f64>,
     gaps: Vec<Gap>,
-}
-
-#[derive(Serialize)]
-struct Gap {
-    from: Timestamp,
-    to: Timestamp,
+    filled_slots: usize,
 }
 
 #[derive(Serialize)]
@@ -120,6 +116,7 @@ fn item(target: CarbonTarget, status: Status, now: Timestamp) -> Item {
         let (first, last) = (forecast.slots().first()?, forecast.slots().last()?);
         Some(Known {
             source: forecast.source.to_string(),
+            stand_in_for: forecast.stand_in_for.as_deref().map(ToOwned::to_owned),
             zone: forecast.zone.as_deref().map(ToOwned::to_owned),
             signal: forecast.signal,
             accounting: forecast.accounting,
@@ -130,7 +127,8 @@ fn item(target: CarbonTarget, status: Status, now: Timestamp) -> Item {
             to: last.to,
             slots: forecast.slots().len(),
             slot_seconds: forecast.step().map(|step| step.as_secs_f64()),
-            gaps: forecast.gaps().take(SHOWN_GAPS).map(|gap| Gap { from: gap.start, to: gap.end }).collect(),
+            gaps: forecast.gaps().take(MAX_SHOWN_GAPS).collect(),
+            filled_slots: forecast.filled_slots(),
         })
     });
     Item {

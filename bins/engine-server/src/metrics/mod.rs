@@ -20,6 +20,9 @@ use exposition::Exposition;
 const LATENCIES: [f64; 14] =
     [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 1.0];
 
+/// Upper bounds of the histogram of providers, in seconds: up to the longest patience with one.
+const ANSWERS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 /// Installs the recorder behind the process-wide series.
 ///
 /// # Errors
@@ -28,6 +31,7 @@ const LATENCIES: [f64; 14] =
 pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCIES)?
+        .set_buckets_for_metric(Matcher::Full("carbon_provider_request_duration_seconds".into()), &ANSWERS)?
         .install_recorder()?;
     metrics::describe_counter!(
         "http_requests_total",
@@ -41,9 +45,16 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("scheduler_evaluations_total", "Evaluations made by the loop.");
     metrics::describe_counter!(
         "carbon_provider_requests_total",
-        "Forecast refreshes, by provider and outcome."
+        "How providers were asked for forecasts, by provider and outcome."
     );
-    metrics::describe_histogram!("carbon_provider_request_duration_seconds", "Time of a forecast refresh.");
+    metrics::describe_histogram!(
+        "carbon_provider_request_duration_seconds",
+        "Time that a provider took to answer, or to fail, a login included."
+    );
+    metrics::describe_counter!(
+        "carbon_provider_filled_slots_total",
+        "Slots that the forecasts of a provider lacked, and that were drawn between their neighbours."
+    );
     metrics::describe_counter!(
         "carbon_vintages_recorded_total",
         "Forecasts that said something new and were kept for replays."

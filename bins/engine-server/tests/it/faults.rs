@@ -62,17 +62,17 @@ static FAULTS: [Fault; 34] = [
     Fault {
         name: "no answer",
         reply: || Reply::Silence,
-        becomes: Failure("unreachable", "had not answered in full within 0.3 s"),
+        becomes: Failure("timeout", "had not answered in full within 0.3 s"),
     },
     Fault {
         name: "an answer too slow",
         reply: || Reply::Drip,
-        becomes: Failure("unreachable", "had not answered in full within 0.3 s"),
+        becomes: Failure("timeout", "had not answered in full within 0.3 s"),
     },
     Fault {
         name: "a body without an end",
         reply: || Reply::Endless,
-        becomes: Failure("unreachable", "answered more than 4194304 bytes"),
+        becomes: Failure("bad_answer", "answered more than 4194304 bytes"),
     },
     Fault {
         name: "a body cut short",
@@ -147,32 +147,32 @@ static FAULTS: [Fault; 34] = [
     Fault {
         name: "401",
         reply: || Reply::Status(401, "who are you?"),
-        becomes: Failure("unreachable", "answered 401"),
+        becomes: Failure("denied", "answered 401"),
     },
     Fault {
         name: "403",
         reply: || Reply::Status(403, "not you"),
-        becomes: Failure("unreachable", "answered 403"),
+        becomes: Failure("denied", "answered 403"),
     },
     Fault {
         name: "404",
         reply: || Reply::Status(404, "not here"),
-        becomes: Failure("unreachable", "answered 404"),
+        becomes: Failure("client_error", "answered 404"),
     },
     Fault {
         name: "500",
         reply: || Reply::Status(500, "down"),
-        becomes: Failure("unreachable", "answered 500"),
+        becomes: Failure("server_error", "answered 500"),
     },
     Fault {
         name: "429 with Retry-After in seconds",
         reply: || Reply::Fields(429, "Retry-After: 1\r\n".into(), "slow down"),
-        becomes: LeftAlone("unreachable", "answered 429"),
+        becomes: LeftAlone("rate_limited", "answered 429"),
     },
     Fault {
         name: "429 with Retry-After as a date of a clock a year behind",
         reply: year_behind,
-        becomes: LeftAlone("unreachable", "answered 429"),
+        becomes: LeftAlone("rate_limited", "answered 429"),
     },
     Fault {
         name: "some nulls",

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::eventually;
 use crate::server::Launch;
 use crate::upstream::{Reply, Upstream, hours};
+use crate::{eventually, instant};
 
 fn upstream() -> Upstream {
     Upstream::start(|path| match path {
@@ -42,6 +42,7 @@ fn every_target_and_every_provider_says_how_it_is() {
         (&national["slots"], &national["slotSeconds"], &national["gaps"]),
         (&json!(2), &json!(3600.0), &json!([]))
     );
+    assert_eq!((&national["filledSlots"], national.get("standInFor")), (&json!(0), None));
     assert!(national["ageSeconds"].as_f64().is_some_and(|age| (0.0..60.0).contains(&age)), "{national}");
     let failed = &list["items"][2];
     assert!(
@@ -54,6 +55,35 @@ fn every_target_and_every_provider_says_how_it_is() {
         (&json!("uk-carbon-intensity"), &json!("closed"), &json!(10), &json!(500))
     );
     assert!(uk["calls"].as_u64() >= Some(3), "{uk}");
+}
+
+#[test]
+fn what_a_forecast_lacks_is_told_wherever_it_is_shown() {
+    let upstream = Upstream::start(|path| {
+        if !path.contains("/intensity/") {
+            return Reply::Status(404, "not here");
+        }
+        let mut body = hours(&[100.0, 0.0, 200.0, 0.0, 0.0, 300.0]);
+        for index in [1, 3, 4] {
+            body["data"][index]["intensity"]["forecast"] = Value::Null;
+        }
+        Reply::Json(body)
+    });
+    let server = Launch::new().upstream(&upstream).start();
+    let schedule = server.schedule_when("default/default", |schedule| schedule["forecast"]["now"] == 100.0);
+    let (shown, listed) = (&schedule["forecast"], &server.get("/forecasts").json()["items"][0]["forecast"]);
+    for forecast in [shown, listed] {
+        let gaps = forecast["gaps"].as_array().unwrap();
+        assert_eq!((gaps.len(), &forecast["filledSlots"]), (1, &json!(1)), "{forecast}");
+        let gap = instant(&gaps[0]["from"]).duration_until(instant(&gaps[0]["to"]));
+        assert_eq!((gap.as_hours(), &forecast["slotSeconds"]), (2, &json!(3600.0)), "{forecast}");
+        assert!(forecast["ageSeconds"].as_f64() >= Some(0.0), "{forecast}");
+    }
+    assert_eq!(shown["gaps"], listed["gaps"]);
+    let metrics = server.metrics.send("GET", "/metrics", None);
+    assert!(
+        metrics.text().contains("carbon_provider_filled_slots_total{provider=\"uk-carbon-intensity\"} 1\n")
+    );
 }
 
 #[test]

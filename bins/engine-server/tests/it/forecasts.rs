@@ -229,3 +229,23 @@ fn a_trace_replays_around_now() {
     let fixed = Server::start().schedule_when("default/default", now_is(250.0));
     assert_eq!(fixed["forecast"]["source"], "static");
 }
+
+#[test]
+fn a_trace_tells_its_own_signal_and_a_chain_has_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("moer.csv");
+    let rows = (0..24).map(|hour| format!("2020-01-01 {hour:02}:00:00+00:00,0.18,0.2\n"));
+    std::fs::write(&path, format!("time,moer,f1\n{}", rows.collect::<String>())).unwrap();
+    let trace = format!("trace:{}", path.display());
+    let server = Launch::new().env("CARBON_PROVIDER", &trace).start();
+    let forecast = &server.schedule_when("default/default", now_is(180.0))["forecast"];
+    assert_eq!((&forecast["signal"], &forecast["accounting"]), (&json!("marginal"), &json!("direct")));
+    let chain = format!("uk-carbon-intensity,{trace}");
+    let mixed = Launch::bare().arg("--check").env("CARBON_PROVIDER", &chain).run();
+    assert_eq!(mixed.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&mixed.stderr),
+        "engine-server: uk-carbon-intensity tells average carbon intensity and trace marginal: expected providers \
+         of one signal, since a series never mixes the two\n"
+    );
+}

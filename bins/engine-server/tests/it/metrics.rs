@@ -166,8 +166,9 @@ fn the_process_counts_requests_evaluations_and_provider_calls() {
         r#"http_request_duration_seconds_bucket{route="/schedule/{namespace}/{name}",le="+Inf"}"#,
         r#"carbon_provider_requests_total{provider="uk-carbon-intensity",outcome="ok"}"#,
         r#"carbon_provider_requests_total{provider="uk-carbon-intensity",outcome="bad_answer"}"#,
-        r#"carbon_provider_requests_total{provider="legacy-forecast",outcome="unreachable"}"#,
-        r#"carbon_provider_request_duration_seconds_bucket{le="+Inf"}"#,
+        r#"carbon_provider_requests_total{provider="legacy-forecast",outcome="server_error"}"#,
+        r#"carbon_provider_request_duration_seconds_bucket{provider="uk-carbon-intensity",le="60"}"#,
+        r#"carbon_provider_request_duration_seconds_bucket{provider="legacy-forecast",le="+Inf"}"#,
         r#"carbon_forecast_age_seconds{target="national"}"#,
         r#"scheduler_evaluation_duration_seconds_bucket{le="+Inf"}"#,
         "scheduler_evaluations_total",
@@ -181,6 +182,29 @@ fn the_process_counts_requests_evaluations_and_provider_calls() {
     }
     // A label set that a client can grow would be a leak.
     assert!(!seen.keys().any(|series| series.contains("nowhere") || series.contains("no/such")));
+}
+
+#[test]
+fn a_provider_takes_time_only_where_it_is_asked() {
+    let upstream = Upstream::start(|_| Reply::Fields(429, "Retry-After: 3600\r\n".into(), "slow down"));
+    let server = Launch::new()
+        .upstream(&upstream)
+        .env("CARBON_PROVIDER", "uk-carbon-intensity,static:250")
+        .env("CARBON_API_CACHE_TTL", "1")
+        .start();
+    let outcome = |provider, outcome| {
+        format!("carbon_provider_requests_total{{provider=\"{provider}\",outcome=\"{outcome}\"}}")
+    };
+    let took =
+        |provider| format!("carbon_provider_request_duration_seconds_count{{provider=\"{provider}\"}}");
+    let asked = outcome("uk-carbon-intensity", "rate_limited");
+    let held = outcome("uk-carbon-intensity", "circuit_open");
+    // Once it is left alone it is asked no more, so that both stand still.
+    let seen =
+        eventually("it is left alone", || Some(scrape(&server)).filter(|seen| seen.contains_key(&held)));
+    assert_eq!(seen[&took("uk-carbon-intensity")], seen[&asked]);
+    assert!(seen[&outcome("static", "ok")] >= seen[&asked]);
+    assert!(!seen.contains_key(&took("static")), "there is nothing to ask");
 }
 
 #[test]

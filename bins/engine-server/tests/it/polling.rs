@@ -147,7 +147,7 @@ fn failures_lose_nothing_and_are_said_once() {
     assert!(windows[..4].iter().all(|asked| begin(asked) == begin(&windows[0])), "{windows:?}");
     let sums = windows[3..].iter().map(|asked| (asked.end - begin(&windows[0])) * RATE);
     assert!(sums.clone().any(|sum| sum == counted), "{counted} {windows:?}");
-    assert_eq!((polls(&server, "unreachable"), polls(&server, "bad_answer")), (1, 2));
+    assert_eq!((polls(&server, "server_error"), polls(&server, "bad_answer")), (1, 2));
     assert_eq!(server.log().matches("no counts of served requests").count(), 1, "{}", server.log());
     eventually("it is forgiven", || warnings(&server, "t/fed").is_empty().then_some(()));
 }

@@ -102,11 +102,15 @@ fn the_chain_is_asked_in_order() {
         .env("CARBON_API_TARGET", "zone:GB")
         .env("CARBON_API_CACHE_TTL", "1")
         .start();
-    server.schedule_when("default/default", from("uk-carbon-intensity", 100.0));
-    upstream.set(|_| Reply::Status(503, "down"));
-    server.schedule_when("default/default", from("static", 250.0));
-    upstream.set(|_| Reply::Json(electricity_maps("GB", 90.0)));
-    server.schedule_when("default/default", from("electricity-maps", 90.0));
+    for (source, grams) in [("uk-carbon-intensity", 100.0), ("static", 250.0), ("electricity-maps", 90.0)] {
+        let schedule = server.schedule_when("default/default", from(source, grams));
+        let preferred = (source != "electricity-maps").then_some("electricity-maps");
+        assert_eq!(schedule["forecast"]["standInFor"].as_str(), preferred, "{source}");
+        match source {
+            "uk-carbon-intensity" => upstream.set(|_| Reply::Status(503, "down")),
+            _ => upstream.set(|_| Reply::Json(electricity_maps("GB", 90.0))),
+        }
+    }
 }
 
 #[test]

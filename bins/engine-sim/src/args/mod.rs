@@ -36,9 +36,11 @@ pub(crate) struct Cli {
 
 const TEACHING: &str = "\
 Files (each may be gzipped; the format is seen from the content):
-  carbon    CSV `timestamp,actual[,forecast]`, Electricity Maps' yearly CSV, JSON of the UK Carbon
-            Intensity API (the nation or one region), the Carbon Aware SDK or Energy-Charts
-  forecast  CSV `issued_at,target_start,forecast`; no vintage is shown before it was issued
+  carbon    CSV `timestamp,actual[,forecast]`, Electricity Maps' yearly CSV, the SGIP Signal's CSV
+            `time,moer,f1,..`, JSON of the UK Carbon Intensity API (the nation or one region), the
+            Carbon Aware SDK, Energy-Charts or WattTime; average or marginal, not both
+  forecast  CSV `issued_at,target_start,forecast`, or the SGIP Signal's; no vintage is shown before
+            it was issued
   demand    CSV `timestamp,requests`; brought to the carbon slots, repeated by time of week
   flavours  JSON list `[{\"name\",\"precision\",\"energyWh\"}]`, or families of them (--family)
 

@@ -41,11 +41,12 @@ pub(crate) fn run(args: &FetchArgs) -> anyhow::Result<Ending> {
         ProviderArgs::refuse(&unknown);
     }
     let adapters = chain.adapters(recording)?;
-    let mut folder = Folder::open(&args.out, &target, chain.signal())?;
+    let signal = adapters.first().map(|adapter| adapter.signal()).unwrap_or_default();
+    let mut folder = Folder::open(&args.out, &target, signal)?;
     for note in folder.notes() {
         writeln!(io::stderr(), "note: {note}").context("cannot write notes to standard error")?;
     }
-    let mut summary = Summary::new(&target, chain.signal());
+    let mut summary = Summary::new(&target, signal);
     let enough = Enough { count: args.count(), until: args.lasting.map(|lasting| (Instant::now(), lasting)) };
     record(args, &target, adapters, &enough, &mut folder, &mut summary)?;
     if summary.answered == 0 {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use models::{Setting, Timestamp};
+use models::{Setting, Signal, Timestamp};
 use policies::EnergyBasis;
 use serde::{Serialize, Serializer};
 
@@ -36,6 +36,9 @@ struct World<'a> {
 #[serde(rename_all = "camelCase")]
 struct Carbon<'a> {
     source: &'a str,
+    /// Left out where the trace does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<Signal>,
     from: Timestamp,
     to: Timestamp,
     slots: usize,
@@ -184,6 +187,7 @@ fn world<'a>(report: &'a Report<'_>) -> World<'a> {
     World {
         carbon: Carbon {
             source: &world.carbon,
+            signal: world.signal,
             from,
             to,
             slots: world.slots.len(),

@@ -68,8 +68,9 @@ pub(super) fn head(report: &Report<'_>) -> Vec<(&'static str, String)> {
     let (from, to) = world.span();
     let (mean, low, high) = intensities(world);
     let slots = world.slots.len();
+    let signal = world.signal.map(|signal| format!(", {signal}")).unwrap_or_default();
     let mut said = vec![
-        ("carbon", world.carbon.clone()),
+        ("carbon", format!("{}{signal}", world.carbon)),
         ("", format!("{from} to {to}, {slots} slots of {}", span(world.step.as_secs()))),
         ("", format!("{mean:.0} gCO2eq/kWh on average, {low:.0} to {high:.0}")),
         ("forecast", world.feed.name.clone()),

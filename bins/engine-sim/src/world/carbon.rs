@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use jiff::SignedDuration;
-use models::{CarbonIntensity, Timestamp};
+use models::{CarbonIntensity, Signal, Timestamp};
 use providers::trace::{CarbonTrace, Factors, Vintages};
 
 use super::{CarbonSlot, file};
@@ -13,6 +13,8 @@ use crate::scenario::Scenario;
 /// Carbon as it was read, before a forecast mode is chosen.
 pub(super) struct Source {
     pub(super) name: String,
+    /// Average or marginal, where the file says so.
+    pub(super) signal: Option<Signal>,
     pub(super) slots: Vec<CarbonSlot>,
     pub(super) step: SignedDuration,
     /// What was forecast for each slot, where that was recorded: empty, or one entry per slot.
@@ -30,6 +32,7 @@ impl Source {
             if trace.has_forecast() { slots.clone().map(|slot| slot.forecast).collect() } else { Vec::new() };
         Ok(Self {
             name: file::name(path),
+            signal: trace.signal(),
             slots: slots
                 .map(|slot| CarbonSlot { from: slot.from, to: slot.to, intensity: slot.actual.get() })
                 .collect(),
@@ -42,11 +45,34 @@ impl Source {
     pub(super) fn of_scenario(scenario: &Scenario) -> Self {
         Self {
             name: scenario.name.clone(),
+            signal: None,
             slots: scenario.slots.clone(),
             step: Scenario::STEP,
             column: Vec::new(),
             vintages: scenario.vintages.clone(),
         }
+    }
+
+    /// Takes vintages for what was forecast of it.
+    ///
+    /// # Errors
+    ///
+    /// They are of the other signal.
+    pub(super) fn told_by(&mut self, vintages: Vintages, notes: &mut Vec<String>) -> anyhow::Result<()> {
+        let (own, file) = (&self.name, file::name(Path::new(vintages.notes().file())));
+        let silent = |one: &str, other: &str, signal| {
+            format!("{one} does not say whether it is average or marginal; {other} is {signal}")
+        };
+        match (self.signal, vintages.signal()) {
+            (Some(signal), Some(other)) if signal != other => bail!(
+                "{file}: forecasts of {other} carbon intensity, and {own} is {signal}: expected both of one signal"
+            ),
+            (Some(signal), None) => notes.push(silent(&file, own, signal)),
+            (None, Some(signal)) => notes.push(silent(own, &file, signal)),
+            _ => {}
+        }
+        self.vintages = Some(vintages);
+        Ok(())
     }
 
     /// Leaves only the slots that lie in `[from, to)` whole.

@@ -8,7 +8,7 @@ mod noisy;
 
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
-use models::{FlavourSet, Timestamp};
+use models::{FlavourSet, Signal, Timestamp};
 use policies::Menu;
 use providers::trace::FlavourFile;
 
@@ -39,6 +39,8 @@ impl CarbonSlot {
 pub(crate) struct World {
     /// Where the truth came from.
     pub(crate) carbon: String,
+    /// Average or marginal, where that is known.
+    pub(crate) signal: Option<Signal>,
     /// The truth: at least one slot, in order, never overlapping.
     pub(crate) slots: Vec<CarbonSlot>,
     /// The usual slot length.
@@ -75,7 +77,8 @@ impl World {
             None => carbon::Source::of_scenario(&scenario),
         };
         if let Some(path) = &args.forecast {
-            source.vintages = Some(forecasts::read(path, &mut notes)?);
+            let vintages = forecasts::read(path, &mut notes)?;
+            source.told_by(vintages, &mut notes)?;
         }
         source.cut(args.from, args.to)?;
         let feed = Feed::new(&source, args.forecast_mode, &mut notes)?;
@@ -92,8 +95,8 @@ impl World {
         }
         let flavours = Flavours::load(args)?;
         notes.extend(flavours.menu.warnings().map(|warning| format!("flavours: {warning}")));
-        let carbon::Source { name, slots, step, .. } = source;
-        Ok(Self { carbon: name, slots, step, feed, demand, flavours, notes })
+        let carbon::Source { name, signal, slots, step, .. } = source;
+        Ok(Self { carbon: name, signal, slots, step, feed, demand, flavours, notes })
     }
 
     /// Requests a second, over everything that is simulated.

@@ -1,6 +1,6 @@
 //! Every format is read, gzipped or not; what is odd is named by file and line; nothing leaks.
 
-use crate::common::{Desk, records};
+use crate::common::{Desk, json, records};
 
 const PLAIN: &str = "timestamp,actual,forecast\n\
     2026-01-05T00:00:00Z,100,110\n\
@@ -26,6 +26,12 @@ fn every_format_is_read_and_gzip_of_each() {
         ("region.json", format!("{{\"data\":{{\"regionid\":13,\"data\":{slots}}}}}")),
         ("regions.json", format!("{{\"data\":[{{\"regionid\":13,\"data\":{slots}}}]}}")),
         (
+            "sgip.csv",
+            "time,moer,f1\n2026-01-05 00:00:00+00:00,0.1,0.3\n2026-01-05 00:05:00+00:00,0.2,0.3\n\
+             2026-01-05 00:10:00+00:00,0.15,0.3\n"
+                .to_owned(),
+        ),
+        (
             "sdk.json",
             "\u{feff}{\"Emissions\":[{\"Time\":\"2026-01-05T00:00:00Z\",\"Rating\":\"100\"},\
              {\"Time\":\"2026-01-05T00:30:00Z\",\"Rating\":200},{\"Time\":\"2026-01-05T01:00:00Z\",\"Rating\":150}]}"
@@ -41,6 +47,75 @@ fn every_format_is_read_and_gzip_of_each() {
         }
     }
     assert_eq!(intensities(&desk, "--carbon maps.csv --factors direct"), ["60", "150", "110"]);
+}
+
+#[test]
+fn average_and_marginal_never_meet() {
+    let vintages = |header: &str| {
+        format!("issued_at,target_start,{header}\n2026-01-05T00:00:00Z,2026-01-05T00:00:00Z,100\n")
+    };
+    let desk = Desk::with(&[
+        (
+            "sgip.csv",
+            "time,moer,f1,f2\n2026-01-05 00:00:00+00:00,0.1,0.3,0.4\n2026-01-05 00:05:00+00:00,0.2,0.35,0.45\n",
+        ),
+        ("maps.csv", "Datetime (UTC),Carbon Intensity (LCA)\n2026-01-05 00:00:00,100\n"),
+        ("plain.csv", PLAIN),
+        ("plain_fw.csv", &vintages("forecast")),
+        ("average_fw.csv", &vintages("forecast_average")),
+        ("marginal_fw.csv", &vintages("forecast_marginal")),
+    ]);
+    for (carbon, forecast, signal, note) in [
+        ("sgip.csv", "sgip.csv", Some("marginal"), None),
+        ("maps.csv", "average_fw.csv", Some("average"), None),
+        ("plain.csv", "plain_fw.csv", None, None),
+        (
+            "sgip.csv",
+            "plain_fw.csv",
+            Some("marginal"),
+            Some("plain_fw.csv does not say whether it is average or marginal; sgip.csv is marginal"),
+        ),
+        (
+            "plain.csv",
+            "marginal_fw.csv",
+            None,
+            Some("plain.csv does not say whether it is average or marginal; marginal_fw.csv is marginal"),
+        ),
+    ] {
+        let arguments = format!("run --carbon {carbon} --forecast {forecast}");
+        let said = desk.run(&arguments);
+        let shown = signal.map(|signal| format!(", {signal}")).unwrap_or_default();
+        let line = format!("  carbon    {carbon}{shown}");
+        assert!(said.out.lines().any(|other| other == line), "{arguments}: {} {}", said.out, said.err);
+        assert_eq!(note.is_some(), said.err.contains("does not say whether"), "{arguments}: {}", said.err);
+        assert!(note.is_none_or(|note| said.err.contains(note)), "{arguments}: {}", said.err);
+        let report = json(&desk, &format!("{arguments} --format json"));
+        assert_eq!(report["world"]["carbon"].get("signal").and_then(|word| word.as_str()), signal);
+    }
+    for (carbon, forecast, told, is) in [
+        ("maps.csv", "sgip.csv", "marginal", "average"),
+        ("sgip.csv", "average_fw.csv", "average", "marginal"),
+    ] {
+        let said = desk.run(&format!("run --carbon {carbon} --forecast {forecast}"));
+        let expected = format!(
+            "error: {forecast}: forecasts of {told} carbon intensity, and {carbon} is {is}: expected both of one signal\n"
+        );
+        assert_eq!((said.code, said.out.as_str(), said.err), (1, "", expected));
+    }
+}
+
+/// What a row came to was known later than what it forecast.
+#[test]
+fn the_sgip_signal_is_trace_and_vintages_in_one() {
+    let rows = "time,moer,f1,f2\n2026-01-05 00:00:00+00:00,0.1,0.3,0.4\n2026-01-05 00:05:00+00:00,0.2,0.35,0.45\n\
+                2026-01-05 00:10:00+00:00,0.3,,\n";
+    let desk = Desk::with(&[("sgip.csv", rows)]);
+    desk.run("run --carbon sgip.csv --forecast sgip.csv --timeseries rows.csv").fine();
+    let rows = records(&desk.read("rows.csv"));
+    let told = rows.iter().map(|row| {
+        ["intensity", "forecast_now", "forecast_next"].map(|column| row[column].as_str()).join("/")
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["100//300", "200//350", "300/350/450"]);
 }
 
 #[test]

@@ -65,6 +65,46 @@ fn past_its_end_a_forecast_throttles_by_its_last_value() {
 }
 
 #[test]
+fn a_schedule_says_how_old_and_how_whole_its_forecast_is() {
+    let mut world = World::new();
+    world.put(json!({}));
+    world.observe(&[250.0; 4]);
+    world.pass(secs(100));
+    let shown = world.json()["forecast"].clone();
+    let age =
+        at(shown["retrievedAt"].as_str().unwrap()).duration_until(world.published().schedule.evaluated_at);
+    assert!(age > secs(0));
+    assert_eq!((&shown["ageSeconds"], &shown["slotSeconds"]), (&json!(age.as_secs_f64()), &json!(1800.0)));
+    for absent in ["gaps", "filledSlots", "standInFor"] {
+        assert!(shown.get(absent).is_none(), "{absent} in {shown}");
+    }
+
+    // Half-hours, of which one is filled and four are not known.
+    let whole = forecast(&[100.0, 0.0, 300.0, 0.0, 0.0, 0.0, 0.0, 200.0]);
+    let slots = whole.slots().iter().copied().filter(|slot| slot.forecast.get() > 0.0).collect();
+    let mut holed = Forecast::new("static", None, at(START), slots).unwrap().standing_in_for("test");
+    holed.fill_gaps(secs(3_600));
+    world.engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(holed), world.now).unwrap();
+    world.engine.tick(world.now);
+    let shown = world.json()["forecast"].clone();
+    assert_eq!((&shown["source"], &shown["standInFor"]), (&json!("static"), &json!("test")));
+    assert_eq!(shown["filledSlots"], 1);
+    assert_eq!(shown["gaps"], json!([{"from": "2026-11-23T16:30:00Z", "to": "2026-11-23T18:30:00Z"}]));
+
+    // The provider that is preferred says the same, and said all of it: no evaluation for that, but from the
+    // next one on it is so.
+    let due = world.engine.next_due();
+    let slots = world.published().forecast.as_ref().unwrap().slots().to_vec();
+    let same = Arc::new(Forecast::new("test", None, world.now, slots).unwrap());
+    world.engine.observe_forecast(&CarbonTarget::from("national"), same, world.now).unwrap();
+    assert_eq!(world.engine.next_due(), due);
+    world.pass(secs(60));
+    let now = world.json()["forecast"].clone();
+    assert_eq!((&now["source"], &now["gaps"]), (&json!("test"), &shown["gaps"]));
+    assert!(now.get("standInFor").is_none() && now.get("filledSlots").is_none(), "{now}");
+}
+
+#[test]
 fn schedules_of_one_target_share_their_slots() {
     let mut world = World::new();
     let ids: Vec<_> = (0..3).map(|index| ScheduleId::new("load", &format!("s{index}")).unwrap()).collect();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use models::schedule::{Credits, FlavourShare, ForecastReport, ManualReport, Measure, Processing};
-use models::{Accounting, CarbonIntensity, Forecast, Index, Precision, Schedule, Signal, Slot, Timestamp};
+use models::{
+    Accounting, CarbonIntensity, Forecast, Gap, Index, Precision, Schedule, Signal, Slot, Timestamp,
+};
 use serde_json::{Value, json};
 
 fn at(instant: &str) -> Timestamp {
@@ -64,11 +66,16 @@ fn schedule() -> Schedule {
             next: Some(300.0),
             index: Some(Index::High),
             source: Some("uk-carbon-intensity".into()),
+            stand_in_for: None,
             zone: Some("GB".into()),
             signal: Some(Signal::Average),
             accounting: Some(Accounting::Unknown),
             issued_at: None,
             retrieved_at: Some(at("2026-11-23T15:16:00Z")),
+            age_seconds: Some(6.25),
+            slot_seconds: Some(1_800.0),
+            gaps: [].into(),
+            filled_slots: 0,
             stale: false,
             used_for: [].into(),
         },
@@ -139,9 +146,22 @@ fn every_reader_finds_its_shape() {
     "warnings":["a \"quoted\" warning"],
     "evaluatedAt":"2026-11-23T15:16:06.25Z",
     "generation":7,
-    "forecast":{"now":250.0,"next":300.0,"index":"high","source":"uk-carbon-intensity","zone":"GB","signal":"average","accounting":"unknown","retrievedAt":"2026-11-23T15:16:00Z",
+    "forecast":{"now":250.0,"next":300.0,"index":"high","source":"uk-carbon-intensity","zone":"GB","signal":"average","accounting":"unknown","retrievedAt":"2026-11-23T15:16:00Z","ageSeconds":6.25,"slotSeconds":1800.0,
     "schedule":[{"from":"2026-11-23T15:00:00Z","to":"2026-11-23T15:30:00Z","forecast":250.0,"index":"high"},{"from":"2026-11-23T15:30:00Z","to":"2026-11-23T16:00:00Z","forecast":300.0,"index":"very high"}]}}
     "#);
+}
+
+#[test]
+fn a_stand_ins_forecast_with_holes_says_so() {
+    let mut holed = schedule();
+    holed.forecast.source = Some("static".into());
+    holed.forecast.stand_in_for = Some("uk-carbon-intensity".into());
+    holed.forecast.filled_slots = 3;
+    holed.forecast.gaps = [Gap { from: at("2026-11-23T18:00:00Z"), to: at("2026-11-23T20:00:00Z") }].into();
+    let document = String::from_utf8(holed.document(slots()).to_bytes()).unwrap();
+    let (_, forecast) = document.split_once("\"forecast\":{\"now\"").unwrap();
+    let (forecast, _) = forecast.split_once(",\"schedule\"").unwrap();
+    insta::assert_snapshot!(forecast, @r#":250.0,"next":300.0,"index":"high","source":"static","standInFor":"uk-carbon-intensity","zone":"GB","signal":"average","accounting":"unknown","retrievedAt":"2026-11-23T15:16:00Z","ageSeconds":6.25,"slotSeconds":1800.0,"gaps":[{"from":"2026-11-23T18:00:00Z","to":"2026-11-23T20:00:00Z"}],"filledSlots":3"#);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use source::Member;
-pub use source::{ProviderChain, Source};
+pub use source::{MixedProviders, ProviderChain, Source};
 
 /// Longest name of a header field.
 const LONGEST_HEADER: usize = 64;
@@ -283,7 +283,7 @@ pub fn chain(given: &dyn Given) -> Result<ProviderChain, BadSetting> {
             Source::Trace(path) => members.push(Member::Trace(path)),
         }
     }
-    ProviderChain::new(members).map_err(wrong)
+    ProviderChain::new(members).map_err(|mixed| wrong(mixed.to_string()))
 }
 
 fn ready(adapter: impl Adapter + 'static) -> Member {

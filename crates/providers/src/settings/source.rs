@@ -71,23 +71,29 @@ pub(super) enum Member {
     Trace(PathBuf),
 }
 
+/// Two providers of one chain whose signals differ.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} tells {} carbon intensity and {} {}: expected providers of one signal, since a series never mixes the two",
+    .one.0, .one.1, .other.0, .other.1
+)]
+pub struct MixedProviders {
+    one: (String, Signal),
+    other: (String, Signal),
+}
+
 impl ProviderChain {
     /// A chain of these members.
     ///
     /// # Errors
     ///
-    /// Two members whose signals differ.
-    pub(super) fn new(members: Vec<Member>) -> Result<Self, String> {
-        let mut signals = members.iter().filter_map(Member::signal);
-        let first = signals.next();
-        if let Some((name, signal)) = first
-            && let Some((other, differs)) = signals.find(|(_, other)| *other != signal)
-        {
-            return Err(format!(
-                "{name} tells {signal} carbon intensity and {other} {differs}: expected providers of one signal, \
-                 since a series never mixes the two"
-            ));
-        }
+    /// Two members whose signals differ, as far as they are known before a recording is read.
+    pub(super) fn new(members: Vec<Member>) -> Result<Self, MixedProviders> {
+        let ready = members.iter().filter_map(|member| match member {
+            Member::Ready(adapter) => Some(adapter),
+            Member::Static(_) | Member::Trace(_) => None,
+        });
+        signal(ready)?;
         Ok(Self(members))
     }
 
@@ -104,39 +110,40 @@ impl ProviderChain {
         }
     }
 
-    /// What all of them tell.
-    pub fn signal(&self) -> Signal {
-        self.0.iter().find_map(Member::signal).map_or(Signal::Average, |(_, signal)| signal)
-    }
-
-    /// The providers to ask, in order; `trace` reads the recordings among them.
+    /// The providers to ask, in order, all of one signal; `trace` reads the recordings among them.
     ///
     /// # Errors
     ///
-    /// Those of `trace`.
-    pub fn adapters<E>(
+    /// Those of `trace`; a recording of another signal than the others tell.
+    pub fn adapters<E: From<MixedProviders>>(
         &self,
         trace: impl Fn(&Path) -> Result<TraceAdapter, E>,
     ) -> Result<Vec<Arc<dyn Adapter>>, E> {
-        let signal = self.signal();
-        let adapter = |member: &Member| -> Result<Arc<dyn Adapter>, E> {
-            Ok(match member {
-                Member::Ready(adapter) => Arc::clone(adapter),
-                Member::Static(intensity) => Arc::new(Fixed::new(*intensity).with_signal(signal)),
-                Member::Trace(path) => Arc::new(trace(path)?),
-            })
-        };
-        self.0.iter().map(adapter).collect()
+        let mut adapters: Vec<Option<Arc<dyn Adapter>>> = Vec::with_capacity(self.0.len());
+        for member in &self.0 {
+            adapters.push(match member {
+                Member::Ready(adapter) => Some(Arc::clone(adapter)),
+                Member::Static(_) => None,
+                Member::Trace(path) => Some(Arc::new(trace(path)?)),
+            });
+        }
+        // A constant goes with anything.
+        let signal = signal(adapters.iter().flatten())?;
+        let fixed = |intensity: CarbonIntensity| Arc::new(Fixed::new(intensity).with_signal(signal));
+        let whole = adapters.into_iter().zip(&self.0).filter_map(|(adapter, member)| match member {
+            Member::Static(intensity) => Some(fixed(*intensity) as Arc<dyn Adapter>),
+            Member::Ready(_) | Member::Trace(_) => adapter,
+        });
+        Ok(whole.collect())
     }
 }
 
-impl Member {
-    /// Its name and what it tells; a constant goes with anything.
-    fn signal(&self) -> Option<(&str, Signal)> {
-        match self {
-            Self::Ready(adapter) => Some((adapter.name(), adapter.signal())),
-            Self::Static(_) => None,
-            Self::Trace(_) => Some(("trace", Signal::Average)),
-        }
+/// What all of them tell; average where there is none.
+fn signal<'a>(adapters: impl Iterator<Item = &'a Arc<dyn Adapter>>) -> Result<Signal, MixedProviders> {
+    let mut told = adapters.map(|adapter| (adapter.name().to_owned(), adapter.signal()));
+    let Some(one) = told.next() else { return Ok(Signal::default()) };
+    match told.find(|(_, signal)| *signal != one.1) {
+        Some(other) => Err(MixedProviders { one, other }),
+        None => Ok(one.1),
     }
 }

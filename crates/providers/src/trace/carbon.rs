@@ -4,14 +4,16 @@ use std::fmt;
 
 use jiff::SignedDuration;
 use models::json::excerpt;
-use models::{CarbonIntensity, Timestamp};
+use models::{Accounting, CarbonIntensity, Signal, Timestamp};
 
 use super::error::TraceError;
 use super::instant::{AssumedUtc, instant};
 use super::json;
+use super::meaning::{Meaning, is_direct, is_lifecycle};
 use super::notes::{NoteKind, Notes};
 use super::series::{Placed, Row, assemble};
-use super::table::{Table, without_mark};
+use super::sgip;
+use super::table::{Table, normal, without_mark};
 
 /// One slot `[from, to)` of a trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,12 +35,29 @@ pub enum Format {
     PlainCsv,
     /// Electricity Maps' yearly archive.
     ElectricityMapsCsv,
+    /// The SGIP Signal's marginal intensities with what was forecast of them.
+    SgipCsv,
     /// An answer of the UK Carbon Intensity API.
     UkApiJson,
     /// A data file of the Carbon Aware SDK.
     CarbonAwareSdkJson,
     /// An answer of the Energy-Charts API.
     EnergyChartsJson,
+    /// An answer of WattTime's API, measured or forecast.
+    WattTimeJson,
+}
+
+impl Format {
+    /// What it says of every file.
+    pub(super) const fn meaning(self) -> Meaning {
+        match self {
+            Self::ElectricityMapsCsv | Self::UkApiJson | Self::EnergyChartsJson => {
+                Meaning::new(Some(Signal::Average), Accounting::Unknown)
+            }
+            Self::SgipCsv | Self::WattTimeJson => Meaning::new(Some(Signal::Marginal), Accounting::Direct),
+            Self::PlainCsv | Self::CarbonAwareSdkJson => Meaning::new(None, Accounting::Unknown),
+        }
+    }
 }
 
 impl fmt::Display for Format {
@@ -46,9 +65,11 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::PlainCsv => "CSV",
             Self::ElectricityMapsCsv => "Electricity Maps CSV",
+            Self::SgipCsv => "SGIP Signal CSV",
             Self::UkApiJson => "UK Carbon Intensity API JSON",
             Self::CarbonAwareSdkJson => "Carbon Aware SDK JSON",
             Self::EnergyChartsJson => "Energy-Charts JSON",
+            Self::WattTimeJson => "WattTime JSON",
         })
     }
 }
@@ -67,6 +88,7 @@ pub enum Factors {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CarbonTrace {
     format: Format,
+    meaning: Meaning,
     slots: Vec<TraceSlot>,
     step: SignedDuration,
     notes: Notes,
@@ -93,8 +115,11 @@ impl CarbonTrace {
     pub fn read(file: &str, bytes: &[u8], factors: Factors) -> Result<Self, TraceError> {
         let bytes = without_mark(bytes);
         let mut notes = Notes::new(file);
-        let (format, rows) = match bytes.trim_ascii_start().first() {
-            Some(b'{' | b'[') => json::rows(bytes, &mut notes)?,
+        let (format, meaning, rows) = match bytes.trim_ascii_start().first() {
+            Some(b'{' | b'[') => {
+                let (format, rows) = json::rows(bytes, &mut notes)?;
+                (format, format.meaning(), rows)
+            }
             _ => csv_rows(bytes, factors, &mut notes)?,
         };
         let (placed, step) = assemble(rows, &mut notes);
@@ -103,12 +128,23 @@ impl CarbonTrace {
         if slots.is_empty() {
             return Err(TraceError::no_usable_row(&notes));
         }
-        Ok(Self { format, slots, step, notes })
+        Ok(Self { format, meaning, slots, step, notes })
     }
 
     /// What the file looked like.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Which power plants it is about, where the format says so, or for CSV the word `average` or `marginal` in
+    /// the column's header.
+    pub fn signal(&self) -> Option<Signal> {
+        self.meaning.signal
+    }
+
+    /// Which emissions are counted, as far as the file says so.
+    pub fn accounting(&self) -> Accounting {
+        self.meaning.accounting
     }
 
     /// The slots: at least one.
@@ -168,15 +204,19 @@ fn settle(placed: &[Placed<Reading>], notes: &mut Notes) -> Vec<TraceSlot> {
 /// Which columns hold what.
 struct Columns {
     format: Format,
+    meaning: Meaning,
     time: usize,
     actual: usize,
     forecast: Option<usize>,
     /// Whether the header says that instants are UTC.
     utc: bool,
+    /// Reads an intensity in the unit of the format.
+    read: fn(&str) -> Result<Option<CarbonIntensity>, String>,
 }
 
-const EXPECTED: &str = "`timestamp,actual[,forecast]`, Electricity Maps' yearly CSV, or JSON of the UK Carbon \
-                        Intensity API, the Carbon Aware SDK or the Energy-Charts API";
+const EXPECTED: &str = "`timestamp,actual[,forecast]` in gCO2eq/kWh (1 lb/MWh is 0.45359237, 1 kg/kWh is 1000), \
+                        Electricity Maps' yearly CSV, the SGIP Signal's `time,moer,f1,..`, or JSON of the UK \
+                        Carbon Intensity API, the Carbon Aware SDK, the Energy-Charts API or WattTime";
 
 impl Columns {
     fn of(table: &Table<'_>, factors: Factors, file: &str) -> Result<Self, TraceError> {
@@ -189,24 +229,43 @@ impl Columns {
         if table.column(|header| header.starts_with("issued")).is_some() {
             return Err(unrecognised("is that of forecast vintages"));
         }
+        if let Some(sgip::Columns { time, moer, .. }) = sgip::Columns::of(table) {
+            let format = Format::SgipCsv;
+            let meaning = format.meaning();
+            return Ok(Self {
+                format,
+                meaning,
+                time,
+                actual: moer,
+                forecast: None,
+                utc: false,
+                read: sgip::kilograms,
+            });
+        }
         let time = time_column(table).ok_or_else(|| unrecognised("has no column of instants"))?;
         let utc = table.header().get(time).is_some_and(|header| header.to_lowercase().contains("utc"));
+        let columns = |format: Format, actual, forecast: Option<usize>| {
+            let named = [Some(actual), forecast].into_iter().flatten();
+            let mut headers = named.filter_map(|column: usize| table.header().get(column));
+            let meaning =
+                headers.try_fold(format.meaning(), |meaning, header| meaning.with_header(&normal(header)));
+            let meaning = meaning.map_err(unrecognised)?;
+            Ok(Self { format, meaning, time, actual, forecast, utc, read: intensity })
+        };
         let forecast = table.column(|header| header.contains("forecast"));
         let actual = table.column(|header| header.contains("actual") && !header.contains("forecast"));
         if let Some(actual) = actual {
-            return Ok(Self { format: Format::PlainCsv, time, actual, forecast, utc });
+            return columns(Format::PlainCsv, actual, forecast);
         }
         let intensity = |header: &str| header.contains("carbon intensity") && !header.contains("forecast");
-        let lifecycle = |header: &str| {
-            intensity(header) && ["lca", "life cycle", "lifecycle"].iter().any(|word| header.contains(word))
-        };
-        let direct = |header: &str| intensity(header) && header.contains("direct");
+        let lifecycle = |header: &str| intensity(header) && is_lifecycle(header);
+        let direct = |header: &str| intensity(header) && is_direct(header);
         let wanted = match factors {
             Factors::Lifecycle => table.column(lifecycle),
             Factors::Direct => table.column(direct),
         };
         if let Some(actual) = wanted {
-            return Ok(Self { format: Format::ElectricityMapsCsv, time, actual, forecast: None, utc });
+            return columns(Format::ElectricityMapsCsv, actual, None);
         }
         if table.column(lifecycle).is_some() || table.column(direct).is_some() {
             return Err(unrecognised(match factors {
@@ -215,8 +274,8 @@ impl Columns {
             }));
         }
         match table.column(intensity) {
-            Some(actual) => Ok(Self { format: Format::PlainCsv, time, actual, forecast, utc }),
-            None => Err(unrecognised("has no column of actual intensities")),
+            Some(actual) => columns(Format::PlainCsv, actual, forecast),
+            None => Err(unrecognised("names neither a column of actual intensities nor their unit")),
         }
     }
 }
@@ -232,7 +291,7 @@ fn csv_rows(
     bytes: &[u8],
     factors: Factors,
     notes: &mut Notes,
-) -> Result<(Format, Vec<Row<Reading>>), TraceError> {
+) -> Result<(Format, Meaning, Vec<Row<Reading>>), TraceError> {
     let mut table = Table::open(bytes);
     let columns = Columns::of(&table, factors, notes.file())?;
     let mut rows = Vec::new();
@@ -240,8 +299,8 @@ fn csv_rows(
         let Some(from) = noted_instant(&table.field(columns.time), line, columns.utc, notes) else {
             continue;
         };
-        let forecast = columns.forecast.map_or(Ok(None), |column| intensity(&table.field(column)));
-        let value = match (intensity(&table.field(columns.actual)), forecast) {
+        let forecast = columns.forecast.map_or(Ok(None), |column| (columns.read)(&table.field(column)));
+        let value = match ((columns.read)(&table.field(columns.actual)), forecast) {
             (Ok(actual), Ok(forecast)) => Reading { actual, forecast, noted: false },
             (Err(problem), _) | (_, Err(problem)) => {
                 notes.push(NoteKind::BadRow, line, format_args!("{problem}; left as a gap"));
@@ -250,7 +309,7 @@ fn csv_rows(
         };
         rows.push(Row { line, from, to: None, value });
     }
-    Ok((columns.format, rows))
+    Ok((columns.format, columns.meaning, rows))
 }
 
 /// An instant, or a note.

@@ -1,4 +1,5 @@
-//! The JSON shapes of carbon traces: answers of the UK API and of Energy-Charts, the Carbon Aware SDK's data files.
+//! The JSON shapes of carbon traces: answers of the UK API, of Energy-Charts and of WattTime, the Carbon Aware SDK's
+//! data files.
 
 use jiff::SignedDuration;
 use models::json::excerpt;
@@ -9,11 +10,13 @@ use super::carbon::{Format, Reading, noted_instant};
 use super::error::TraceError;
 use super::notes::{NoteKind, Notes};
 use super::series::Row;
+use crate::watttime;
 
 const EXPECTED: &str = "an answer of the UK Carbon Intensity API for the nation or one region \
                         (`{\"data\":[{\"from\",\"to\",\"intensity\"}]}`), a Carbon Aware SDK data file \
-                        (`{\"Emissions\":[{\"Time\",\"Rating\"}]}`) or an answer of the Energy-Charts API \
-                        (`{\"unix_seconds\":[..],\"co2eq\":[..]}`)";
+                        (`{\"Emissions\":[{\"Time\",\"Rating\"}]}`), an answer of the Energy-Charts API \
+                        (`{\"unix_seconds\":[..],\"co2eq\":[..]}`) or one of WattTime \
+                        (`{\"data\":[{\"point_time\",\"value\"}],\"meta\":{\"units\"}}`)";
 
 /// Reads the rows of any of them.
 pub(super) fn rows(bytes: &[u8], notes: &mut Notes) -> Result<(Format, Vec<Row<Reading>>), TraceError> {
@@ -31,6 +34,7 @@ pub(super) fn rows(bytes: &[u8], notes: &mut Notes) -> Result<(Format, Vec<Row<R
         return Ok((Format::EnergyChartsJson, rows));
     }
     let (format, items, depth) = locate(&root).map_err(|found| unrecognised(1, found))?;
+    let expected = root.get("meta").is_some_and(|meta| meta.get("generated_at").is_some());
     let lines = object_lines(bytes, depth);
     // The items are the only objects of their depth in the shapes above; in a file where something else
     // lies as deep, a wrong line would mislead more than the first one does.
@@ -40,6 +44,7 @@ pub(super) fn rows(bytes: &[u8], notes: &mut Notes) -> Result<(Format, Vec<Row<R
         let line = lines.get(index).copied().unwrap_or(1);
         let row = match (item, format) {
             (Value::Object(slot), Format::UkApiJson) => uk_slot(slot, line, notes),
+            (Value::Object(point), Format::WattTimeJson) => watttime_point(point, expected, line, notes),
             (Value::Object(slot), _) => sdk_slot(slot, line, notes),
             _ => {
                 notes.push(NoteKind::BadRow, line, "not an object; row left out");
@@ -64,6 +69,16 @@ fn locate(root: &Value) -> Result<(Format, &[Value], usize), String> {
     }
     if let Some(Value::Array(items)) = member(list, "emissions") {
         return Ok((Format::CarbonAwareSdkJson, items, 3));
+    }
+    if let Some(Value::Object(meta)) = list.get("meta") {
+        watttime::check_quantity(meta)?;
+        return match list.get("data") {
+            Some(Value::Array(items)) if items.iter().any(|item| item.get("forecast").is_some()) => {
+                Err("an answer with one forecast after another".into())
+            }
+            Some(Value::Array(items)) => Ok((Format::WattTimeJson, items, 3)),
+            _ => Err("`meta` without a list `data`".into()),
+        };
     }
     match list.get("data") {
         Some(Value::Object(region)) => match region.get("data") {
@@ -125,6 +140,19 @@ fn sdk_slot(slot: &Map<String, Value>, line: u64, notes: &mut Notes) -> Option<R
     };
     let to = length.and_then(|length| from.checked_add(length).ok());
     row(line, from, to, intensity(member(slot, "rating")), Ok(None), notes)
+}
+
+/// What was measured, or where the answer says when it was made, what was expected. A slot ends after one step.
+fn watttime_point(
+    point: &Map<String, Value>,
+    expected: bool,
+    line: u64,
+    notes: &mut Notes,
+) -> Option<Row<Reading>> {
+    let from = noted_instant(text_of(point, "point_time", line, notes)?, line, false, notes)?;
+    let value = watttime::pounds(point.get("value"));
+    let (actual, forecast) = if expected { (Ok(None), value) } else { (value, Ok(None)) };
+    row(line, from, None, actual, forecast, notes)
 }
 
 fn row(

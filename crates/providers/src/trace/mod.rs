@@ -9,9 +9,11 @@
 //! |---|---|
 //! | plain CSV | `timestamp,actual[,forecast]`, also under the names other archives use |
 //! | Electricity Maps' yearly CSV | `Datetime (UTC),..,Carbon Intensity gCO₂eq/kWh (LCA),..` |
+//! | SGIP Signal's CSV, in kg/kWh | `time,moer,f1,..,f36`: values, and as vintages what was forecast of them |
 //! | UK Carbon Intensity API JSON | `{"data":[{"from","to","intensity":{"forecast","actual"}}]}`, national or one region |
 //! | Carbon Aware SDK JSON | `{"Emissions":[{"Time","Rating","Duration"}]}` or the bare list |
 //! | Energy-Charts JSON | `{"unix_seconds":[..],"co2eq":[..],"co2eq_forecast":[..]}` |
+//! | WattTime JSON | `{"data":[{"point_time","value"}],"meta":{"units":"lbs_co2_per_mwh"}}` |
 //! | forecast vintages | CSV `issued_at,target_start,forecast` |
 //! | demand | CSV `timestamp,requests` |
 //!
@@ -33,9 +35,11 @@ mod flavours;
 mod instant;
 mod json;
 mod laps;
+mod meaning;
 mod notes;
 mod replay;
 mod series;
+mod sgip;
 mod table;
 mod vintages;
 

@@ -1,7 +1,7 @@
 //! A trace as a provider: what was recorded, told again.
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Forecast, Slot, Timestamp};
+use models::{Accounting, CarbonTarget, Forecast, Signal, Slot, Timestamp};
 
 use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan};
 
@@ -16,11 +16,14 @@ const NAME: &str = "trace";
 
 /// Tells the next 48 h of a trace, whatever the target: a trace knows one grid only.
 ///
-/// A slot is told with the forecast recorded for it, or with its actual value where none was.
+/// A slot is told with the forecast recorded for it, or with its actual value where none was. What does not say
+/// whether it is average or marginal is told as average.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceAdapter {
     slots: Vec<Slot>,
     laps: Option<Laps>,
+    signal: Signal,
+    accounting: Accounting,
 }
 
 /// A trace that cannot run in laps.
@@ -37,7 +40,7 @@ impl TraceAdapter {
     /// The trace at its own time. Before and after it the nearest recorded slots are told, which a reader
     /// sees to be no forecast for now.
     pub fn as_recorded(trace: &CarbonTrace) -> Self {
-        Self { slots: told(trace), laps: None }
+        Self::new(trace, None)
     }
 
     /// The trace running round and round in whole weeks (whole days below a week), shifted so that it
@@ -48,13 +51,25 @@ impl TraceAdapter {
     ///
     /// [`TooShort`] below a day.
     pub fn looped(trace: &CarbonTrace) -> Result<Self, TooShort> {
-        let slots = told(trace);
+        let slots = trace.slots();
         let (from, to) = match (slots.first(), slots.last()) {
             (Some(first), Some(last)) => (first.from, last.to),
             _ => (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH),
         };
         let laps = Laps::between(from, to).ok_or(TooShort { from, to })?;
-        Ok(Self { slots, laps: Some(laps) })
+        Ok(Self::new(trace, Some(laps)))
+    }
+
+    fn new(trace: &CarbonTrace, laps: Option<Laps>) -> Self {
+        let slots = trace.slots().iter();
+        Self {
+            slots: slots
+                .map(|slot| Slot::new(slot.from, slot.to, slot.forecast.unwrap_or(slot.actual)))
+                .collect(),
+            laps,
+            signal: trace.signal().unwrap_or_default(),
+            accounting: trace.accounting(),
+        }
     }
 
     fn ahead(&self, now: Timestamp) -> Vec<Slot> {
@@ -102,23 +117,22 @@ fn shifted(slot: &Slot, shift: SignedDuration) -> Slot {
     Slot { from: later(slot.from), to: later(slot.to), ..*slot }
 }
 
-fn told(trace: &CarbonTrace) -> Vec<Slot> {
-    let slots = trace.slots().iter();
-    slots.map(|slot| Slot::new(slot.from, slot.to, slot.forecast.unwrap_or(slot.actual))).collect()
-}
-
 impl Adapter for TraceAdapter {
     fn name(&self) -> &str {
         NAME
     }
 
     fn plan(&self, target: &CarbonTarget, now: Timestamp) -> Result<Plan, NotUnderstood> {
-        let forecast = Forecast::new(NAME, None, now, self.ahead(now));
-        forecast.map(Plan::Known).map_err(|_| NotUnderstood {
+        let forecast = Forecast::new(NAME, None, now, self.ahead(now)).map_err(|_| NotUnderstood {
             target: target.to_string(),
             provider: NAME.into(),
             expected: "a trace with at least one slot",
-        })
+        })?;
+        Ok(Plan::Known(forecast.with_signal(self.signal).with_accounting(self.accounting)))
+    }
+
+    fn signal(&self) -> Signal {
+        self.signal
     }
 
     fn parse(&self, _: &CarbonTarget, _: &[u8], _: Timestamp) -> Result<Answer, BadAnswer> {

@@ -1,6 +1,6 @@
 //! Electricity Maps.
 
-use models::{Accounting, Signal};
+use models::{Accounting, Gap, Signal};
 use providers::{Adapter, ElectricityMaps, Secret};
 
 use crate::{ask, at, now, parse, shape, url};
@@ -91,7 +91,10 @@ fn an_answer_is_read_and_a_null_is_a_gap() {
         shape(&forecast),
         ["12:00-13:00=301", "13:00-14:00=288.5", "15:00-16:00=270", "16:00-17:00=265"]
     );
-    assert_eq!(forecast.gaps().collect::<Vec<_>>(), [at("2018-01-20T14:00:00Z")..at("2018-01-20T15:00:00Z")]);
+    assert_eq!(
+        forecast.gaps().collect::<Vec<_>>(),
+        [Gap { from: at("2018-01-20T14:00:00Z"), to: at("2018-01-20T15:00:00Z") }]
+    );
     assert_eq!((&*forecast.source, forecast.zone.as_deref()), ("electricity-maps", Some("DE")));
     assert_eq!((forecast.signal, forecast.accounting), (Signal::Average, Accounting::LifeCycle));
     assert_eq!(forecast.issued_at, Some(at("2018-01-20T11:47:20.021Z")));

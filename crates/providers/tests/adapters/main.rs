@@ -8,6 +8,7 @@ mod carbon_aware_sdk;
 mod configmap;
 mod electricity_maps;
 mod prometheus;
+mod raw;
 mod recorded;
 mod watttime;
 

@@ -11,7 +11,7 @@ use crate::parse;
 
 #[expect(clippy::disallowed_methods, reason = "a test may be told where recorded data lie, and read them")]
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn recorded(file: &str) -> Option<Vec<u8>> {
+pub(crate) fn recorded(file: &str) -> Option<Vec<u8>> {
     let folder = std::env::var_os("TRACES_DIR");
     let bytes =
         folder.and_then(|folder| std::fs::read(std::path::Path::new(&folder).join("raw").join(file)).ok());

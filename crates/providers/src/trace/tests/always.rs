@@ -30,9 +30,11 @@ fn nearly_a_trace() -> impl Strategy<Value = String> {
     let header = prop::sample::select(vec![
         "timestamp,actual,forecast",
         "issued_at,target_start,forecast",
+        "time,moer,f1,f2,f3",
         "timestamp,requests",
         "Datetime (UTC),Carbon Intensity (direct),Carbon Intensity (LCA)",
         "{\"data\":[",
+        "{\"meta\":{\"units\":\"lbs_co2_per_mwh\"},\"data\":[",
         "[",
     ]);
     let field = prop_oneof![

@@ -1,4 +1,5 @@
 use jiff::SignedDuration;
+use models::{Accounting, Signal};
 
 use super::{carbon, noted, shape};
 use crate::trace::{CarbonTrace, DemandTrace, Factors, FlavourFile, Format, NoteKind, Vintages};
@@ -222,4 +223,114 @@ fn energy_charts_lists_are_read_side_by_side_and_must_be_as_long() {
     let short =
         read(r#"{"unix_seconds":[1711065600],"co2eq":[],"co2eq_forecast":[1]}"#).unwrap_err().to_string();
     assert!(short.contains("`co2eq` has 0 values for 1 `unix_seconds`"), "{short}");
+}
+
+const SGIP: &str = "time,moer,f1,f2,f3\n\
+    2021-05-01 00:00:00+00:00,0.25,0.26,0.27,0.28\n\
+    2021-05-01 00:05:00+00:00,,0.125,,900\n\
+    2021-05-01 00:10:00+00:00,0.5,0.51,0.52\n";
+
+#[test]
+fn kilograms_of_the_sgip_signal_are_grams_and_its_rows_are_vintages_too() {
+    let trace = carbon(SGIP);
+    assert_eq!((trace.format(), trace.signal()), (Format::SgipCsv, Some(Signal::Marginal)));
+    assert_eq!(shape(&trace), ["05-01T00:00..05-01T00:05 250 -", "05-01T00:10..05-01T00:15 500 -"]);
+    assert_eq!(noted(trace.notes()), "file:3: no value for 2021-05-01T00:05:00Z: left as a gap");
+    let vintages = Vintages::read("file", SGIP.as_bytes()).unwrap();
+    let told: Vec<_> = vintages
+        .issues()
+        .iter()
+        .flat_map(|issue| issue.slots().iter().map(|slot| (issue.issued_at, slot.from, slot.forecast.get())))
+        .map(|(issued, from, grams)| format!("{:.0} {from:.0} {grams}", issued.unwrap()))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    2021-05-01T00:00:00Z 2021-05-01T00:05:00Z 260
+    2021-05-01T00:00:00Z 2021-05-01T00:10:00Z 270
+    2021-05-01T00:00:00Z 2021-05-01T00:15:00Z 280
+    2021-05-01T00:05:00Z 2021-05-01T00:10:00Z 125
+    2021-05-01T00:10:00Z 2021-05-01T00:15:00Z 510
+    2021-05-01T00:10:00Z 2021-05-01T00:20:00Z 520
+    ");
+    insta::assert_snapshot!(noted(vintages.notes()), @r"
+    file:3: `900` is not a carbon intensity: expected a number of kgCO2eq/kWh in [0, 10]; row left out
+    file:3: no forecast for 2021-05-01T00:15:00Z as issued at 2021-05-01T00:05:00Z: left as a gap
+    file:4: no forecast for 2021-05-01T00:25:00Z as issued at 2021-05-01T00:10:00Z: left as a gap
+    ");
+    assert_eq!((vintages.step(), vintages.signal()), (SignedDuration::from_mins(5), Some(Signal::Marginal)));
+}
+
+#[test]
+fn watttime_json_is_in_pounds_measured_or_where_it_says_when_it_was_made_expected() {
+    let answer = |meta: &str| {
+        format!(
+            r#"{{"data": [
+                {{"point_time": "2022-07-15T00:00:00+00:00", "value": 1000}},
+                {{"point_time": "2022-07-15T00:05:00+00:00", "value": null}},
+                {{"point_time": "2022-07-15T00:10:00+00:00", "value": "many"}},
+                {{"point_time": "2022-07-15T00:15:00+00:00", "value": 500.0}}],
+              "meta": {{"region": "CAISO_NORTH", "warnings": [{{"type": "EXAMPLE"}}]{meta}}}}}"#
+        )
+    };
+    let trace = carbon(&answer(r#", "signal_type": "co2_moer", "units": "lbs_co2_per_mwh""#));
+    assert_eq!((trace.format(), trace.signal()), (Format::WattTimeJson, Some(Signal::Marginal)));
+    let grams: Vec<_> = trace.slots().iter().map(|slot| slot.actual.get()).collect();
+    assert_eq!(grams, [453.592_37, 226.796_185]);
+    insta::assert_snapshot!(noted(trace.notes()), @r#"
+    file:3: no value for 2022-07-15T00:05:00Z: left as a gap
+    file:4: `\"many\"` stands here: expected a number of pounds of CO2 per MWh; left as a gap
+    "#);
+    let made = r#", "units": "lbs_co2_per_mwh", "generated_at": "2022-07-15T00:00:00Z""#;
+    assert_eq!(carbon(&answer(made)).notes().count(NoteKind::ForecastAsActual), 1);
+    for (meta, said) in [
+        ("", "/meta/units: missing: expected `lbs_co2_per_mwh`"),
+        (r#", "units": "kg_co2_per_mwh""#, "/meta/units: `kg_co2_per_mwh`: expected `lbs_co2_per_mwh`"),
+        (
+            r#", "units": "lbs_co2_per_mwh", "signal_type": "health_damage""#,
+            "/meta/signal_type: `health_damage`: expected `co2_moer`",
+        ),
+    ] {
+        let refused = CarbonTrace::read("file", answer(meta).as_bytes(), Factors::default()).unwrap_err();
+        assert!(refused.to_string().starts_with(&format!("file:1: {said}: expected an answer")), "{refused}");
+    }
+}
+
+#[test]
+fn a_header_may_say_what_its_values_are_of_and_no_other_unit() {
+    let read = |header: &str| {
+        let file = format!("{header}\n2026-01-01T00:00:00Z,1,1\n");
+        CarbonTrace::read("file", file.as_bytes(), Factors::default())
+    };
+    for (header, signal, accounting) in [
+        ("timestamp,actual,forecast", None, Accounting::Unknown),
+        ("timestamp,actual_average,forecast", Some(Signal::Average), Accounting::Unknown),
+        ("timestamp,actual,forecast (marginal)", Some(Signal::Marginal), Accounting::Unknown),
+        ("timestamp,Actual marginal, direct", Some(Signal::Marginal), Accounting::Unknown),
+        ("time,average_marginal_carbon_intensity", Some(Signal::Marginal), Accounting::Unknown),
+        ("timestamp,actual_lifecycle,forecast_lifecycle", None, Accounting::LifeCycle),
+        ("timestamp,actual Melbourne (kgCO2/MWh)", None, Accounting::Unknown),
+    ] {
+        let trace = read(header).unwrap();
+        assert_eq!((trace.signal(), trace.accounting()), (signal, accounting), "{header}");
+    }
+    for (header, said) in [
+        ("timestamp,actual_average,forecast_marginal", "names average and marginal intensity side by side"),
+        ("timestamp,actual [lbs/MWh]", "names another unit"),
+        ("timestamp,actual,forecast_kgCO2_per_kWh", "names another unit"),
+        ("Time,Carbon Intensity (lb/MWh)", "names another unit"),
+        // WattTime's own tables are in pounds, and do not say so.
+        ("timestamp,MOER,MOER version", "names neither a column of actual intensities nor their unit"),
+    ] {
+        let refused = read(header).unwrap_err().to_string();
+        assert_eq!(
+            refused.split(": expected ").next(),
+            Some(format!("file:1: the header `{header}` {said}").as_str())
+        );
+    }
+    let vintages = |word: &str| {
+        let row = "2026-01-01T00:00:00Z,2026-01-01T00:30:00Z,1";
+        Vintages::read("file", format!("issued_at,target_start,forecast{word}\n{row}\n").as_bytes())
+    };
+    assert_eq!(vintages("").unwrap().signal(), None);
+    assert_eq!(vintages("_marginal").unwrap().issues()[0].signal, Signal::Marginal);
+    assert!(vintages("_lbs").unwrap_err().to_string().contains("names another unit"));
 }

@@ -1,4 +1,4 @@
-use models::{CarbonTarget, Forecast};
+use models::{Accounting, CarbonTarget, Forecast, Signal};
 
 use super::{at, carbon};
 use crate::adapter::{Adapter, Plan};
@@ -69,4 +69,22 @@ fn a_lap_is_a_whole_number_of_weeks() {
     assert_eq!(laps.period().as_hours(), 14 * 24);
     assert_eq!(laps.recorded(at("2026-01-15T00:00:00Z")), at("2026-01-01T00:00:00Z"));
     assert_eq!(laps.recorded(at("2025-12-31T23:59:59Z")), at("2026-01-14T23:59:59Z"));
+}
+
+#[test]
+fn what_a_recording_is_of_is_told_with_it() {
+    for (file, signal, accounting) in [
+        ("timestamp,actual", Signal::Average, Accounting::Unknown),
+        ("timestamp,actual_marginal_direct", Signal::Marginal, Accounting::Direct),
+        ("time,moer,f1", Signal::Marginal, Accounting::Direct),
+        ("Datetime (UTC),Carbon Intensity (LCA)", Signal::Average, Accounting::LifeCycle),
+    ] {
+        let adapter = TraceAdapter::as_recorded(&carbon(&format!("{file}\n2026-01-05T00:00:00Z,0.5,0.5\n")));
+        let forecast = told(&adapter, "2026-01-05T00:00:00Z");
+        assert_eq!(
+            (adapter.signal(), forecast.signal, forecast.accounting),
+            (signal, signal, accounting),
+            "{file}"
+        );
+    }
 }
