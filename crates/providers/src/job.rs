@@ -52,13 +52,18 @@ impl Job {
     }
 
     /// Asks the providers of the chain in order, until one gives a forecast. Blocks as long as `fetch` does:
-    /// at most [`Job::timeout`] for each provider, and three times that for one that wants a login.
+    /// at most [`Job::timeout`] for each provider, and three times that for one that wants a login. `clock`
+    /// tells the time whenever that may have passed: what is said of a receipt is of after the wait.
     ///
     /// # Errors
     ///
     /// [`RefreshError`] with what every provider had to say.
-    pub fn run(&self, fetch: &(impl Fetch + ?Sized), now: Timestamp) -> Result<Answer, RefreshError> {
-        self.run_watched(fetch, now, |_| ())
+    pub fn run(
+        &self,
+        fetch: &(impl Fetch + ?Sized),
+        clock: impl Fn() -> Timestamp,
+    ) -> Result<Answer, RefreshError> {
+        self.run_watched(fetch, clock, |_| ())
     }
 
     /// As [`Job::run`], telling `watch` how each provider of the chain did: the failures before a success too.
@@ -69,16 +74,16 @@ impl Job {
     pub fn run_watched(
         &self,
         fetch: &(impl Fetch + ?Sized),
-        now: Timestamp,
+        clock: impl Fn() -> Timestamp,
         mut watch: impl FnMut(Asked<'_>),
     ) -> Result<Answer, RefreshError> {
         let mut attempts = Vec::new();
         for (index, link) in self.chain.links().iter().enumerate() {
             let provider = link.adapter().name();
-            let outcome = self.attempt(link, self.reserved == Some(index), fetch, now);
+            let outcome = self.attempt(link, self.reserved == Some(index), fetch, &clock);
             let circuit = match &outcome {
                 Err(problem) if !problem.was_asked() => None,
-                outcome => link.note(&self.target, now, outcome.as_ref().map(drop)),
+                outcome => link.note(&self.target, clock(), outcome.as_ref().map(drop)),
             };
             watch(Asked { provider, outcome: outcome.as_ref().map(|answer| &answer.forecast), circuit });
             match outcome {
@@ -94,18 +99,20 @@ impl Job {
         link: &Link,
         reserved: bool,
         fetch: &(impl Fetch + ?Sized),
-        now: Timestamp,
+        clock: &impl Fn() -> Timestamp,
     ) -> Result<Answer, AttemptError> {
-        let mut answer: Answer = match link.adapter().plan(&self.target, now)? {
-            Plan::Known(forecast) => forecast.into(),
+        let begun = clock();
+        let (mut answer, received) = match link.adapter().plan(&self.target, begun)? {
+            Plan::Known(forecast) => (Answer::from(forecast), begun),
             Plan::Ask(request) => {
-                link.admit(&self.target, now, reserved)?;
-                let body = self.ask(link, request, fetch, now)?;
-                link.adapter().parse(&self.target, &body, now)?
+                link.admit(&self.target, begun, reserved)?;
+                let body = self.ask(link, request, fetch, clock)?;
+                let received = clock();
+                (link.adapter().parse(&self.target, &body, received)?, received)
             }
         };
         let ended = answer.forecast.slots().last().map_or(Timestamp::MIN, |slot| slot.to);
-        if ended <= now {
+        if ended <= received {
             return Err(BadAnswer::Over { provider: link.adapter().name().into(), ended }.into());
         }
         answer.forecast.fill_gaps(LONGEST_FILLED);
@@ -119,32 +126,32 @@ impl Job {
         link: &Link,
         request: Request,
         fetch: &(impl Fetch + ?Sized),
-        now: Timestamp,
+        clock: &impl Fn() -> Timestamp,
     ) -> Result<Vec<u8>, AttemptError> {
         let Some(login) = link.adapter().login() else {
             return Ok(request.redacted(fetch.fetch(&request, self.patience())?));
         };
-        if let Some(token) = link.token(now) {
+        if let Some(token) = link.token(clock()) {
             let admitted = login.admitted(request.clone(), &token);
             match fetch.fetch(&admitted, self.patience()) {
                 Err(FetchError::Status { status: 401 | 403, .. }) => {
                     link.forget(&token);
-                    link.again(now);
+                    link.again(clock());
                 }
                 other => return Ok(admitted.redacted(other?)),
             }
         }
         // Another job may have logged in while this one was refused.
-        let token = match link.token(now) {
+        let token = match link.token(clock()) {
             Some(token) => token,
             None => {
                 let failed =
                     |problem| AttemptError::Login { provider: link.adapter().name().into(), problem };
-                link.again(now);
+                link.again(clock());
                 let asked = login.request();
                 let body = fetch.fetch(&asked, self.patience()).map_err(failed)?;
                 let token = login
-                    .token(&asked.redacted(body), now)
+                    .token(&asked.redacted(body), clock())
                     .map_err(|problem| if asked.has_password() { withheld(problem) } else { problem })?;
                 link.keep(&token);
                 token

@@ -34,7 +34,7 @@
 //! refresher.want(&BTreeMap::from([(national.clone(), wanted)]), now);
 //!
 //! let job = refresher.take_due(now).expect("a new target is due at once");
-//! let outcome = job.run(&Recorded, now); // blocks: a binary gives it to a thread
+//! let outcome = job.run(&Recorded, || now); // blocks: a binary gives it to a thread
 //! let news = refresher.finish(&national, outcome, now).expect("a good answer");
 //!
 //! assert_eq!(news.forecast.at(now).map(|slot| slot.forecast.get()), Some(266.0));

@@ -119,7 +119,7 @@ fn run(refresher: &mut Refresher, network: &Network, until: i64) {
         turns += 1;
         assert!(turns < 500_000, "it does not come to rest at {now}");
         while let Some(job) = refresher.take_due(now) {
-            refresher.finish(&job.target, job.run(network, now), now);
+            refresher.finish(&job.target, job.run(network, || now), now);
         }
     }
     network.now.set(at(until));
@@ -230,10 +230,10 @@ fn a_forecast_that_is_over_is_none() {
     let network = Network::new(|url, _| if url.starts_with("http://a/") { Does::Old } else { Does::Well });
     let mut refresher = refresher(chain(&[("a", Limits::default()), ("b", Limits::default())]), 1);
     let job = refresher.take_due(at(0)).unwrap();
-    let answer = job.run(&network, at(0)).unwrap();
+    let answer = job.run(&network, || at(0)).unwrap();
     assert_eq!(&*answer.forecast.source, "b");
     let alone = providers::Job::new(job.target.clone(), seconds(2), chain(&[("a", Limits::default())]));
-    let refused = alone.run(&network, at(0)).unwrap_err().to_string();
+    let refused = alone.run(&network, || at(0)).unwrap_err().to_string();
     assert!(refused.contains("a answered slots that are all over: the last one ended at "), "{refused}");
 }
 
@@ -308,7 +308,7 @@ impl Fetch for Echo {
 fn a_key_that_is_echoed_is_shown_to_nobody() {
     let job =
         providers::Job::new(CarbonTarget::from("DE"), seconds(2), Chain::new(vec![Arc::new(Keyed) as _]));
-    let refused = job.run(&Echo, at(0)).unwrap_err().to_string();
+    let refused = job.run(&Echo, || at(0)).unwrap_err().to_string();
     assert!(refused.contains("auth-token: ***") && !refused.contains("SUPERSECRET"), "{refused}");
     assert!(!format!("{:?}", job.chain.links()[0].status(at(0))).contains("SUPERSECRET"));
 }
@@ -384,7 +384,7 @@ fn short_gaps_are_filled_and_long_ones_stay() {
         {"from":"2027-01-15T11:30Z","to":"2027-01-15T12:00Z","intensity":{"forecast":200}}]}"#;
     let mut refresher = refresher(chain(&[("a", Limits::default())]), 1);
     let job = refresher.take_due(at(0)).unwrap();
-    let news = refresher.finish(&job.target, job.run(&Once(body), at(0)), at(0)).unwrap();
+    let news = refresher.finish(&job.target, job.run(&Once(body), || at(0)), at(0)).unwrap();
     let grams: Vec<_> = news.forecast.slots().iter().map(|slot| slot.forecast.get()).collect();
     assert_eq!(grams, [100.0, 120.0, 140.0, 160.0, 200.0]);
     assert_eq!(news.forecast.gaps().count(), 1, "an hour and a half is nobody's to guess");

@@ -110,7 +110,7 @@ impl Refresh {
 
     fn run(&self, job: &Job, reader: &Reader, state: &State) {
         let started = Instant::now();
-        let asked = AssertUnwindSafe(|| job.run_watched(reader, now(), watch));
+        let asked = AssertUnwindSafe(|| job.run_watched(reader, now, watch));
         // Nothing here is known to panic; but a job that is never finished would never be due again.
         let outcome = catch_unwind(asked).unwrap_or_else(|_| Err(lost(job)));
         metrics::histogram!("carbon_provider_request_duration_seconds")
