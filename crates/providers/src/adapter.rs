@@ -31,6 +31,11 @@ pub trait Adapter: Send + Sync + fmt::Debug {
         Signal::Average
     }
 
+    /// Whether it knows one grid only: one answer serves every target that it has, until it is too old.
+    fn knows_one_grid(&self) -> bool {
+        false
+    }
+
     /// How to log in, where its requests need a token.
     fn login(&self) -> Option<&dyn Login> {
         None
@@ -135,7 +140,7 @@ pub struct NotUnderstood {
     /// Which provider was asked.
     pub provider: String,
     /// What would be right.
-    pub expected: &'static str,
+    pub expected: Cow<'static, str>,
 }
 
 /// An answer that gives no forecast.

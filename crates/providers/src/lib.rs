@@ -77,6 +77,7 @@ pub mod settings;
 pub mod trace;
 pub mod uk;
 pub mod watttime;
+pub mod zone;
 
 pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 pub use archive::Archive;
@@ -98,3 +99,4 @@ pub use refresh::{News, Refresher, Status, Wanted};
 pub use secret::Secret;
 pub use uk::UkCarbonIntensity;
 pub use watttime::WattTime;
+pub use zone::{BadZone, Zone};

@@ -117,7 +117,7 @@ impl Adapter for TraceAdapter {
         forecast.map(Plan::Known).map_err(|_| NotUnderstood {
             target: target.to_string(),
             provider: NAME.into(),
-            expected: "a trace with at least one slot",
+            expected: "a trace with at least one slot".into(),
         })
     }
 
