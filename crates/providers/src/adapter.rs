@@ -89,6 +89,19 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The URL without user information, query and fragment, which may hold keys.
+    pub(crate) fn shown_url(&self) -> String {
+        let end = self.url.find(['?', '#']).unwrap_or(self.url.len());
+        let url = self.url.get(..end).unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let separator = if scheme.is_empty() { "" } else { "://" };
+        format!("{scheme}{separator}{host}{path}")
+    }
+}
+
 /// The one header field that says nothing about who asks.
 pub(crate) const HARMLESS: &str = "accept";
 /// A shorter value of a header field is no key; taking it out would only maim the text.

@@ -75,6 +75,7 @@ pub mod secret;
 #[cfg(feature = "http")]
 pub mod settings;
 pub mod trace;
+mod turns;
 pub mod uk;
 pub mod watttime;
 pub mod zone;

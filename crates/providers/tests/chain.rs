@@ -323,6 +323,39 @@ fn retry_after_counts_for_every_target_of_the_provider() {
     assert!(refresher.statuses().all(|(_, status)| status.latest.is_some()));
 }
 
+/// Answers well, but only after whatever else happens.
+struct Overtaken<F>(F);
+
+impl<F: Fn()> Fetch for Overtaken<F> {
+    fn fetch(&self, _: &Request, _: Duration) -> Result<Vec<u8>, FetchError> {
+        (self.0)();
+        Ok(body(at(3), seconds(3_600)))
+    }
+}
+
+#[test]
+fn what_waits_for_a_provider_is_due_as_soon_as_it_answers_again() {
+    let failing = Network::new(|_, _| Does::Fails(500, None));
+    let refresher = RefCell::new(refresher(chain(&[("a", Limits::default())]), 7));
+    let take = |now| refresher.borrow_mut().take_due(now);
+    let slow = take(at(0)).unwrap();
+    // While one is on its way five fail, and the last one finds the provider left alone.
+    let meanwhile = || {
+        while let Some(job) = take(at(0)) {
+            let outcome = job.run(&failing, || at(0));
+            refresher.borrow_mut().finish(&job.target, outcome, at(0));
+        }
+    };
+    let answer = slow.run(&Overtaken(meanwhile), || at(3));
+    let held = CarbonTarget::from("zone:6");
+    let due = || refresher.borrow().status(&held).and_then(|status| status.due);
+    assert_eq!(failing.calls("a", 0, 10).len(), 5);
+    assert_eq!(due(), Some(at(0) + FIRST_PAUSE));
+    refresher.borrow_mut().finish(&slow.target, answer, at(3));
+    assert!(due() <= Some(at(3)), "{:?}", due());
+    assert_eq!(refresher.borrow().status(&held).map(|status| status.failures), Some(0));
+}
+
 #[test]
 fn budgets_of_calls_hold_and_are_paced() {
     let limits = Limits { per_second: Some(5), per_hour: Some(60), per_day: Some(1_000) };

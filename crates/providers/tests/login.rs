@@ -135,7 +135,7 @@ fn a_token_that_is_refused_is_replaced_once() {
     service.took();
     assert!(job(&chain).run(&service, || at(1)).is_ok());
     assert_eq!(service.took(), ["forecast with token-1", "login with pa55word", "forecast with token-3"]);
-    for (status, second) in [(401, 2), (403, 100)] {
+    for (status, second) in [(401, 2), (403, 302)] {
         service.refusal = Some(status);
         let refused = job(&chain).run(&service, || at(second)).unwrap_err();
         let newest = service.issued.borrow();
@@ -152,8 +152,35 @@ fn a_token_that_is_refused_is_replaced_once() {
     }
     // Any other trouble is no reason to log in.
     service.refusal = Some(500);
-    job(&chain).run(&service, || at(200)).unwrap_err();
+    job(&chain).run(&service, || at(400)).unwrap_err();
     assert_eq!(service.took().len(), 1);
+}
+
+#[test]
+fn a_region_that_is_refused_takes_the_token_from_nobody() {
+    let (mut service, chain) = (Service::default(), chain());
+    job(&chain).run(&service, || at(0)).unwrap();
+    service.took();
+    service.refusal = Some(403);
+    // The token is new: another one would be refused too.
+    for second in [1, 60, 120] {
+        job(&chain).run(&service, || at(second)).unwrap_err();
+        assert_eq!(service.took(), ["forecast with token-1"], "{second}");
+    }
+    // It may be the token by now: that is found out once.
+    job(&chain).run(&service, || at(300)).unwrap_err();
+    assert_eq!(service.took(), ["forecast with token-1", "login with pa55word", "forecast with token-2"]);
+    for second in [350, 599] {
+        job(&chain).run(&service, || at(second)).unwrap_err();
+        assert_eq!(service.took(), ["forecast with token-2"], "{second}");
+    }
+    service.refusal = None;
+    assert!(job(&chain).run(&service, || at(800)).is_ok());
+    assert_eq!(service.took(), ["forecast with token-2"]);
+    // A clock that was set back trusts nothing that is of the old time.
+    service.refusal = Some(403);
+    job(&chain).run(&service, || at(-86_400)).unwrap_err();
+    assert_eq!(service.took().len(), 3);
 }
 
 #[test]
