@@ -260,10 +260,13 @@ impl Session {
             let untold = self.reports.take_untold();
             // Counted too, only not by way of a post; what of its window was not is missing from now on.
             repeat = self.reports.polled_beyond(window.0);
-            self.reports.untold(repeat && (untold || !self.reports.polled_beyond(window.1)));
+            let news = !self.reports.polled_until(window.1);
+            self.reports.untold(repeat && (untold || news));
             before = before_it(untold);
+            if news {
+                self.reports.post(!repeat, now);
+            }
         }
-        self.reports.post(!repeat, now);
         if let Some(sender) = sender {
             self.sources.count(sender, window, now);
         }
