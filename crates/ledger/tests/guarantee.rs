@@ -306,13 +306,17 @@ proptest! {
             assert!(world.budget.held() > 0.0 || intervals.iter().all(|interval| interval.n_up == 0));
             // The first one is heard first: what goes before it nobody would know.
             let first = world.on_the_way.pop_front();
-            first.iter().for_each(|post| world.report_numbered(post));
+            if let Some(post) = &first {
+                world.report_numbered(post);
+            }
             for at in order {
                 if world.on_the_way.is_empty() {
                     break;
                 }
                 let next = world.on_the_way.remove(at.index(world.on_the_way.len()));
-                next.iter().for_each(|post| world.report_numbered(post));
+                if let Some(post) = &next {
+                    world.report_numbered(post);
+                }
             }
             while let Some(next) = world.on_the_way.pop_front() {
                 world.report_numbered(&next);
