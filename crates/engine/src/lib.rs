@@ -38,6 +38,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod forecasts;
+mod gaps;
 mod horizon;
 mod intervals;
 mod measured;
