@@ -12,7 +12,10 @@ use crate::noise::{Noise, Stream};
 
 /// Routers that share the traffic where it is split.
 const ROUTERS: usize = 3;
-/// Most posts at once: a part of each router; or a post, its repeat, and a repeat of the one before.
+/// Posts of an interval where some are overtaken: what may be held back for it has to be told in parts.
+const HALVES: usize = 2;
+/// Most posts at once: a part of each router; a post, its repeat, and a repeat of the one before; or halves, and
+/// one of the interval before.
 const MOST: usize = ROUTERS;
 
 /// Posts what was served, as the fault has it.
@@ -42,15 +45,23 @@ impl Reporter {
 
     /// What arrives at the end of an interval in which `counts` were served.
     pub(crate) fn served(&mut self, from: Timestamp, to: Timestamp, counts: &[u64]) -> &[Feedback] {
-        let routers = if self.reports == Reports::Split { ROUTERS } else { 1 };
-        for (router, post) in self.posts.iter_mut().take(routers).enumerate() {
-            post.window_seconds = to.duration_since(from).as_secs_f64();
-            post.window_end = Some(to);
-            post.sender = (self.reports != Reports::Prompt)
-                .then(|| Sender { source: format!("router-{router}"), sequence: Some(self.ended) });
-            for ((_, part), count) in post.counts.iter_mut().zip(counts) {
+        let (routers, halves) = match self.reports {
+            Reports::Split => (ROUTERS, 1),
+            Reports::Overtaken(_) => (1, HALVES),
+            _ => (1, 1),
+        };
+        let (parts, length) = (routers * halves, to.duration_since(from));
+        for (part, post) in self.posts.iter_mut().take(parts).enumerate() {
+            let (router, half) = (part / halves, part % halves);
+            post.window_seconds = length.as_secs_f64() / halves as f64;
+            post.window_end = Some(if half + 1 < halves { from + length / 2 } else { to });
+            post.sender = (self.reports != Reports::Prompt).then(|| Sender {
+                source: format!("router-{router}"),
+                sequence: Some(self.ended * halves as u64 + half as u64),
+            });
+            for ((_, count), all) in post.counts.iter_mut().zip(counts) {
                 // Whole parts that add up.
-                *part = (count + router as u64) / routers as u64;
+                *count = (all + part as u64) / parts as u64;
             }
         }
         self.ended += 1;
@@ -65,6 +76,20 @@ impl Reporter {
                 usize::from(due)
             }
             Reports::Lost(probability) => usize::from(self.noise.uniform() >= probability),
+            Reports::Overtaken(probability) => {
+                let late = self.waiting.pop_front();
+                let mut arriving = HALVES;
+                if self.noise.uniform() < probability {
+                    self.waiting.push_back(self.posts[0].clone());
+                    self.posts.swap(0, 1);
+                    arriving -= 1;
+                }
+                if let Some(late) = late {
+                    self.posts[arriving] = late;
+                    arriving += 1;
+                }
+                arriving
+            }
             Reports::Split => {
                 self.shuffle(ROUTERS);
                 ROUTERS
@@ -162,6 +187,32 @@ mod tests {
             }
         }
         assert!(orders.len() > 100, "{}", orders.len());
+    }
+
+    #[test]
+    fn an_overtaken_half_arrives_an_interval_late_and_after_the_others() {
+        let (whole, halves) = (posts(Reports::Prompt, 1), posts(Reports::Overtaken(0.3), 1));
+        assert_eq!(posts(Reports::Overtaken(0.0), 1).len(), 2 * whole.len());
+        let number = |post: &Feedback| post.sender.as_ref().and_then(|sender| sender.sequence).unwrap();
+        let mut late = 0;
+        for (minute, (_, whole)) in whole.iter().enumerate() {
+            let said: Vec<usize> =
+                (0..halves.len()).filter(|at| number(&halves[*at].1) / 2 == minute as u64).collect();
+            if said.len() < 2 {
+                assert_eq!(minute as u64 + 1, MINUTES, "the last one may be under way yet");
+                continue;
+            }
+            let mut said: Vec<_> = said.into_iter().map(|at| &halves[at]).collect();
+            late += usize::from(number(&said[0].1) % 2 == 1);
+            said.sort_by_key(|(_, post)| number(post));
+            let [(first_at, first), (second_at, second)] = said[..] else { panic!("{said:?}") };
+            assert_eq!((first.total() + second.total(), *second_at), (whole.total(), end(whole)));
+            assert!(*first_at == end(whole) || *first_at == end(whole) + 1);
+            assert_eq!((second.window_end, second.window_seconds), (whole.window_end, 30.0));
+            let between = second.window_end.unwrap().duration_since(first.window_end.unwrap());
+            assert_eq!((between, first.window_seconds), (SignedDuration::from_secs(30), 30.0));
+        }
+        assert!((40..80).contains(&late), "{late}");
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Guarantee {
     pub(crate) fn new(target: f64, least_error: f64, reports: Reports) -> Self {
         let open = match reports {
             Reports::Prompt | Reports::Split | Reports::Duplicated | Reports::Lost(_) | Reports::None => 1,
+            Reports::Overtaken(_) => 2,
             Reports::Late(evaluations) => evaluations as usize + 1,
         };
         Self {

@@ -100,6 +100,12 @@ impl Intervals {
         self.ended.get_or_insert(now);
     }
 
+    /// When the oldest of them began, where older ones have been forgotten.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        // A clock that was set back leaves them out of order.
+        self.recent.iter().map(|interval| interval.start).min().filter(|_| self.forgotten)
+    }
+
     /// Requests per second in the newest interval that was reported on and is over; 0 before there is one.
     pub(crate) fn last_rate(&self) -> f64 {
         let mut over = self.recent.iter().zip(self.recent.iter().skip(1)).rev();

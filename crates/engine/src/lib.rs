@@ -39,6 +39,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod forecasts;
+mod gaps;
 mod halves;
 mod horizon;
 mod intervals;

@@ -17,7 +17,7 @@ pub const POSTS_WIN: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) struct Reports {
     /// When the schedule was first published: nothing before it is about it.
     begun: Option<Timestamp>,
-    /// When the last post was received.
+    /// When the last post was received that had something to say: a repeat says nothing of who posts now.
     posted: Option<Timestamp>,
     /// When the last one was that was counted: what was served until then is told.
     told: Option<Timestamp>,
@@ -38,7 +38,7 @@ pub enum Polling {
     },
     /// A router posts: what it says is all there is to count.
     Posted {
-        /// When it was last heard.
+        /// When it last had something to say.
         at: Timestamp,
     },
 }
@@ -48,7 +48,8 @@ impl Reports {
         self.begun.get_or_insert(now);
     }
 
-    /// A post arrived, and was `counted`.
+    /// A post arrived about time that nobody told of before; it was `counted`, unless it is also about time
+    /// that was polled. Either way its router is polled no more, or all of its posts would go that way.
     pub(crate) fn post(&mut self, counted: bool, now: Timestamp) {
         self.posted = self.posted.max(Some(now));
         if counted {
@@ -74,6 +75,11 @@ impl Reports {
     /// Whether a poll has counted a part of what was served from `start` on.
     pub(crate) fn polled_beyond(&self, start: Timestamp) -> bool {
         self.polled.is_some_and(|polled| start < polled)
+    }
+
+    /// Whether polls have counted all that was served before `end`, as far as anybody will.
+    pub(crate) fn polled_until(&self, end: Timestamp) -> bool {
+        self.polled.is_some_and(|polled| end <= polled)
     }
 
     /// Whether the schedule may be polled at `now`.

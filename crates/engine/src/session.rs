@@ -242,8 +242,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Problems`] with every flavour that was never known, a window that ends in the future, and a source
-    /// of which it cannot be said whether it repeats itself; nothing is counted then, and the post's number
+    /// [`Problems`] with every flavour that was never known, a window that ends in the future, one that is out
+    /// of order and does not say when it ended, and a source of which it cannot be said whether it repeats
+    /// itself; nothing is counted then, and the post's number
     /// is as good as before.
     pub(crate) fn record(&mut self, feedback: &Feedback, now: Timestamp) -> Result<(Served, bool), Problems> {
         let end = feedback.window_end.unwrap_or(now);
@@ -263,24 +264,27 @@ impl Session {
                 problems.push(pointer("/flavour_counts", name), self.unknown_flavour(name));
             }
             if let Some(sender) = sender {
-                self.sources.check(sender, end, now, &mut problems);
+                self.sources.check(sender, feedback.window_end, now, &mut problems);
             }
             problems.or(())?;
         }
-        let mut missing = sender.is_some_and(|sender| self.sources.misses(sender));
+        let mut before = Before::Told;
         if !repeat {
-            missing |= self.reports.take_untold();
+            let untold = self.reports.take_untold();
             // Counted too, only not by way of a post; what of its window was not is missing from now on.
             repeat = self.reports.polled_beyond(window.0);
-            self.reports.untold(repeat && (missing || !self.reports.polled_beyond(window.1)));
+            let news = !self.reports.polled_until(window.1);
+            self.reports.untold(repeat && (untold || news));
+            before = before_it(untold);
+            if news {
+                self.reports.post(!repeat, now);
+            }
         }
         if let Some(sender) = sender {
-            self.sources.count(sender, now);
+            self.sources.count(sender, window, now);
         }
-        self.reports.post(!repeat, now);
         let (served, booked) = self.errors(feedback, now);
         if !repeat {
-            let before = if missing { Before::Missing } else { Before::Told };
             self.count_savings(feedback, window, now);
             self.book(window, (window.0, before), served, &booked, now);
             for (name, requests) in &feedback.counts {
@@ -317,9 +321,8 @@ impl Session {
         let settled = if unknown.is_empty() { from } else { to };
         let untold = self.reports.take_untold();
         let missing = untold || !unknown.is_empty() || skipped >= WHOLE_SECOND;
-        let before = if missing { Before::Missing } else { Before::Told };
         self.count_savings(&feedback, (from, to), now);
-        self.book((from, to), (settled, before), served, &booked, now);
+        self.book((from, to), (settled, before_it(missing)), served, &booked, now);
         self.reports.poll(to);
         Some(unknown)
     }
@@ -353,11 +356,15 @@ impl Session {
             let _ = self.ledger.settle(posting, error);
         }
         let end = window.1.min(now);
+        if let Some(oldest) = self.intervals.oldest() {
+            self.sources.forget_until(oldest);
+        }
         self.budget.report(&Report {
             interval: counted.map(|(posting, _)| posting),
             from: settled_from,
             to: end,
             before,
+            awaited: &self.sources.missing(),
             served: booked,
         });
         self.learner.observe(end, length, served.requests() as f64);
@@ -405,6 +412,11 @@ fn budget_settings(config: &Config) -> BudgetSettings {
         window: seconds(config.number(Setting::BudgetWindow)),
         overdraft: config.number(Setting::BudgetOverdraft),
     }
+}
+
+/// What there is to say of the reports before one, where something is `missing` that nobody will tell.
+fn before_it(missing: bool) -> Before {
+    if missing { Before::Missing } else { Before::Told }
 }
 
 /// Windows of polls are whole seconds: less than one that is left out between two is none.

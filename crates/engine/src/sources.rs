@@ -11,6 +11,7 @@ use models::feedback::Sender;
 use models::{Problems, Timestamp, json};
 use serde::{Deserialize, Serialize};
 
+use crate::gaps::{Gaps, Span};
 use crate::session::CLOCK_SKEW;
 use crate::time::{earlier, later};
 
@@ -25,6 +26,9 @@ const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sources {
     known: BTreeMap<Box<str>, Seen>,
+    /// Which numbers were passed over and have not come.
+    #[serde(default)]
+    gaps: Gaps,
     /// When the last one of those that were forgotten was last heard.
     forgotten: Option<Timestamp>,
 }
@@ -37,6 +41,8 @@ struct Seen {
     #[serde(with = "crate::halves")]
     below: u128,
     heard: Timestamp,
+    /// Up to when the newest was about what was served, at most its receipt.
+    told: Timestamp,
     /// What [`Sources::forgotten`] was when it was first heard: it may have been one of those.
     unknown_until: Option<Timestamp>,
 }
@@ -44,7 +50,7 @@ struct Seen {
 impl Sources {
     /// Whether these can be a schedule's: not too many.
     pub(crate) fn is_sound(&self) -> bool {
-        self.known.len() <= MAX_SOURCES
+        self.known.len() <= MAX_SOURCES && self.gaps.is_sound()
     }
 
     /// Whether a post was counted before.
@@ -53,14 +59,34 @@ impl Sources {
         sender.sequence.is_some_and(|sequence| known.is_some_and(|seen| seen.has(sequence)))
     }
 
-    /// What speaks against counting a post about a window that ended at `end`, and that was not counted as far
-    /// as is known: it cannot be told from one that was, or its source is one too many.
-    pub(crate) fn check(&self, sender: &Sender, end: Timestamp, now: Timestamp, problems: &mut Problems) {
-        if sender.sequence.is_none() {
+    /// What speaks against counting a post about a window that ended at `end`, if it says so, and that was not
+    /// counted as far as is known: it cannot be told from one that was, its source is one too many, or it is
+    /// out of order and does not say which time it is about.
+    pub(crate) fn check(
+        &self,
+        sender: &Sender,
+        end: Option<Timestamp>,
+        now: Timestamp,
+        problems: &mut Problems,
+    ) {
+        let Some(sequence) = sender.sequence else {
             return;
-        }
+        };
         let known = self.known.get(&*sender.source);
         let source = json::excerpt(&sender.source);
+        if end.is_none()
+            && let Some(seen) = known.filter(|seen| sequence < seen.newest)
+        {
+            problems.push(
+                "/windowEnd",
+                format_args!(
+                    "missing: post {sequence} of `{source}` comes after its post {}, so what it says is not of \
+                     the present; expected the instant its window ended",
+                    seen.newest
+                ),
+            );
+        }
+        let end = end.unwrap_or(now);
         // No post that was counted ends later than it was received, but for the skew of clocks.
         let forgotten = known.map_or(self.forgotten, |seen| seen.unknown_until);
         if let Some(since) = forgotten.map(|heard| later(heard, CLOCK_SKEW)).filter(|since| end <= *since) {
@@ -83,19 +109,36 @@ impl Sources {
         }
     }
 
-    /// Whether posts are missing between this one and what was counted of its source. Of a source heard for
-    /// the first time nobody knows.
-    pub(crate) fn misses(&self, sender: &Sender) -> bool {
-        let (seen, sequence) = (self.known.get(&*sender.source), sender.sequence);
-        seen.zip(sequence).is_some_and(|(seen, sequence)| sequence > seen.newest.saturating_add(1))
+    /// The spans of time that posts may be about which are known to be missing. Of what goes before the first
+    /// that is heard of a source nobody knows.
+    pub(crate) fn missing(&self) -> Vec<Span> {
+        self.gaps.spans()
     }
 
-    /// Remembers that a post was counted; one of a known source, that it was heard.
-    pub(crate) fn count(&mut self, sender: &Sender, now: Timestamp) {
+    /// Nobody asks any more what is missing of the time up to `oldest`.
+    pub(crate) fn forget_until(&mut self, oldest: Timestamp) {
+        self.gaps.forget(oldest);
+    }
+
+    /// Remembers that a post about a window was counted; one that was counted before, that its source was
+    /// heard.
+    pub(crate) fn count(&mut self, sender: &Sender, (from, to): Span, now: Timestamp) {
         let Some(sequence) = sender.sequence else {
             return;
         };
+        // A clock that is ahead of ours says nothing of what is to come.
+        let told = to.min(now);
         if let Some(seen) = self.known.get_mut(&*sender.source) {
+            if sequence > seen.newest {
+                let missing = (seen.newest.saturating_add(1), sequence - 1);
+                if missing.0 <= missing.1 {
+                    let span = (seen.told.min(from), seen.told.max(to));
+                    self.gaps.open(&sender.source, missing, span);
+                }
+                seen.told = told;
+            } else if !seen.has(sequence) {
+                self.gaps.fill(&sender.source, sequence, told);
+            }
             seen.add(sequence);
             // A clock that was set back makes nobody forgettable earlier.
             seen.heard = seen.heard.max(now);
@@ -105,9 +148,10 @@ impl Sources {
             && let Some((silent, heard)) = self.silent(now)
         {
             self.known.remove(&silent);
+            self.gaps.give_up(&silent);
             self.forgotten = self.forgotten.max(Some(heard));
         }
-        let seen = Seen { newest: sequence, below: 0, heard: now, unknown_until: self.forgotten };
+        let seen = Seen { newest: sequence, below: 0, heard: now, told, unknown_until: self.forgotten };
         self.known.insert(sender.source.as_str().into(), seen);
     }
 
@@ -166,10 +210,10 @@ mod tests {
         let mut problems = Problems::new();
         let counted = sources.has(&sender);
         if !counted {
-            sources.check(&sender, end, now, &mut problems);
+            sources.check(&sender, Some(end), now, &mut problems);
         }
         problems.or(()).map_err(|problems| problems.to_string())?;
-        sources.count(&sender, now);
+        sources.count(&sender, (earlier(end, seconds(10.0)), end), now);
         Ok(!counted)
     }
 
@@ -187,18 +231,87 @@ mod tests {
         sources
     }
 
+    /// Seconds that missing posts may be about.
+    fn missing(sources: &Sources) -> Vec<(i64, i64)> {
+        let spans = sources.missing();
+        spans.iter().map(|(from, to)| (from.as_second(), to.as_second())).collect()
+    }
+
     #[test]
-    fn a_gap_shows_what_is_missing() {
+    fn a_gap_shows_what_is_missing_until_it_comes() {
         let mut sources = Sources::default();
-        let misses = |sources: &Sources, source: &str, sequence: Option<u64>| {
-            sources.misses(&Sender { source: source.into(), sequence })
+        let mut post = |sequence: u64, end: u32, missing_then: &[(i64, i64)]| {
+            let counted = post(&mut sources, "router", sequence, (at(end), at(1_000)));
+            assert_eq!(missing(&sources), missing_then, "{sequence}");
+            counted
         };
-        assert!(!misses(&sources, "router", Some(7)), "what went before the first nobody knows");
-        assert_eq!(prompt(&mut sources, "router", 7, 0), Ok(true));
-        for (sequence, missing) in [(6, false), (7, false), (8, false), (9, true), (u64::MAX, true)] {
-            assert_eq!(misses(&sources, "router", Some(sequence)), missing, "{sequence}");
+        assert_eq!(post(7, 70, &[]), Ok(true), "what went before the first nobody knows");
+        assert_eq!(post(8, 80, &[]), Ok(true));
+        assert_eq!(post(6, 60, &[]), Ok(true));
+        assert_eq!(post(13, 130, &[(80, 130)]), Ok(true));
+        assert_eq!(post(13, 130, &[(80, 130)]), Ok(false));
+        // Each says what those before and after it are not about.
+        assert_eq!(post(10, 100, &[(80, 100), (100, 130)]), Ok(true));
+        assert_eq!(post(10, 100, &[(80, 100), (100, 130)]), Ok(false));
+        assert_eq!(post(9, 90, &[(100, 130)]), Ok(true));
+        // One that is out of order says nothing of the others.
+        assert_eq!(post(12, 95, &[(100, 130)]), Ok(true));
+        assert_eq!(post(11, 110, &[]), Ok(true));
+        // Windows that go back, and a clock ahead of ours, leave nothing out.
+        assert_eq!(post(15, 40, &[(30, 130)]), Ok(true));
+        assert_eq!(post(14, 40, &[]), Ok(true));
+        assert_eq!(post(16, 1_060, &[]), Ok(true));
+        assert_eq!(post(18, 1_080, &[(1_000, 1_080)]), Ok(true));
+        // A number so far behind that it is taken as counted never comes.
+        assert_eq!(post(200, 1_090, &[(1_000, 1_080), (1_000, 1_090)]), Ok(true));
+        assert_eq!(post(17, 1_070, &[(1_000, 1_080), (1_000, 1_090)]), Ok(false));
+        sources.forget_until(at(1_080));
+        assert_eq!(missing(&sources), [(1_000, 1_090)]);
+        sources.forget_until(at(1_090));
+        assert_eq!(missing(&sources), []);
+    }
+
+    #[test]
+    fn what_is_not_told_apart_any_more_stays_missing() {
+        let mut sources = full();
+        for source in 0..256 {
+            let counted = prompt(&mut sources, &format!("router-{source}"), 2, 1_000 + source);
+            assert_eq!(counted, Ok(true));
         }
-        assert!(!misses(&sources, "another", Some(9)) && !misses(&sources, "router", None));
+        assert_eq!(missing(&sources).len(), 256);
+        assert!(missing(&sources).contains(&(0, 1_000)));
+        // One gap too many, and a source too many: the first ones are held together.
+        assert_eq!(prompt(&mut sources, "router-7", 4, 1_300), Ok(true));
+        assert_eq!(prompt(&mut sources, "router-8", 4, 1_300), Ok(true));
+        assert_eq!(missing(&sources).len(), 257);
+        assert_eq!(missing(&sources).last(), Some(&(0, 1_001)));
+        assert_eq!(prompt(&mut sources, "another", 0, 9_000), Ok(true));
+        assert!(!sources.known.contains_key("router-0"));
+        assert_eq!(prompt(&mut sources, "yet-another", 0, 9_000), Ok(true));
+        assert_eq!(missing(&sources).last(), Some(&(0, 1_001)));
+        assert_eq!(prompt(&mut sources, "and-another", 0, 9_000), Ok(true));
+        assert_eq!((missing(&sources).len(), missing(&sources).last()), (256, Some(&(0, 1_002))));
+        // Whatever comes.
+        assert_eq!(prompt(&mut sources, "router-7", 1, 1_300), Ok(true));
+        assert!(missing(&sources).contains(&(0, 1_002)));
+        sources.forget_until(at(1_300));
+        assert_eq!(missing(&sources), []);
+    }
+
+    #[test]
+    fn a_post_out_of_order_says_what_time_it_is_about() {
+        let mut sources = Sources::default();
+        assert_eq!(prompt(&mut sources, "router", 7, 0), Ok(true));
+        let refused = |sequence, end| {
+            let mut problems = Problems::new();
+            let sender = Sender { source: "router".into(), sequence: Some(sequence) };
+            sources.check(&sender, end, at(60), &mut problems);
+            problems.or(()).map_err(|problems| problems.to_string())
+        };
+        insta::assert_snapshot!(refused(5, None).unwrap_err(), @"/windowEnd: missing: post 5 of `router` comes after its post 7, so what it says is not of the present; expected the instant its window ended");
+        for said in [refused(5, Some(at(30))), refused(8, None), refused(80, None)] {
+            assert_eq!(said, Ok(()));
+        }
     }
 
     #[test]
@@ -236,7 +349,7 @@ mod tests {
         let mut sources = Sources::default();
         let sender = Sender { source: "a".into(), sequence: None };
         assert!(!sources.has(&sender));
-        sources.count(&sender, at(0));
+        sources.count(&sender, (at(0), at(0)), at(0));
         assert_eq!(sources, Sources::default());
     }
 

@@ -247,7 +247,7 @@ fn what_never_came_is_free_once_feedback_reaches_the_end() {
 
 /// A report of the window from `from` to `to`, whose sender's last one is missing.
 fn after_a_gap(id: PostingId, from: i64, to: i64, served: &[ServedAt]) -> Report<'_> {
-    Report { interval: Some(id), from: at(from), to: at(to), before: Before::Missing, served }
+    Report { interval: Some(id), from: at(from), to: at(to), before: Before::Missing, awaited: &[], served }
 }
 
 #[test]
@@ -288,6 +288,51 @@ fn a_part_of_an_interval_does_not_speak_for_the_one_that_is_missing() {
     budget.end(at(60));
     budget.serve(Some(ids[0]), at(60), &served(50, 0.15));
     assert_eq!((budget.balance(), budget.held()), (190.0, 5.0));
+}
+
+#[test]
+fn what_was_awaited_is_released_once_it_came_and_not_before() {
+    let ids = postings(40);
+    let report = |budget: &mut ErrorBudget, id, (from, to), awaited: &[(i64, i64)], served: &[ServedAt]| {
+        let awaited: Vec<_> = awaited.iter().map(|(from, to)| (at(*from), at(*to))).collect();
+        let told = Report { before: Before::Told, ..after_a_gap(id, from, to, served) };
+        budget.report(&Report { awaited: &awaited, ..told });
+    };
+    let mut budget = banked(0.0, 200);
+    budget.begin(ids[0], at(0), TARGET, 0.15, 150.0);
+    budget.begin(ids[1], at(60), TARGET, 0.15, 150.0);
+    // Windows of forty seconds; the one from 20 to 60 and the one from 60 to 100 are missing.
+    report(&mut budget, ids[1], (100, 120), &[(20, 120)], &served(30, 0.15));
+    budget.begin(ids[2], at(120), TARGET, TARGET, 150.0);
+    report(&mut budget, ids[2], (120, 180), &[(20, 120)], &served(100, TARGET));
+    assert_eq!((budget.balance(), budget.held()), (197.0, 15.0 + 12.0));
+    // The second one came: what is held back for the first minute stays.
+    let mut late = budget.clone();
+    report(&mut late, ids[1], (60, 100), &[(20, 60)], &served(50, 0.15));
+    assert_eq!((late.balance(), late.held()), (192.0, 15.0));
+    report(&mut late, ids[0], (20, 60), &[], &served(50, 0.15));
+    assert_eq!((late.balance(), late.held()), (187.0, 0.0));
+    // None comes: once its intervals are forgotten, all of it is taken for spent.
+    for (second, id) in (180..).step_by(60).zip(&ids[3..37]) {
+        budget.begin(*id, at(second), TARGET, TARGET, 150.0);
+    }
+    assert_eq!((budget.balance(), budget.held()), (170.0, 0.0));
+}
+
+#[test]
+fn an_interval_that_runs_is_awaited_beyond_its_end() {
+    let ids = postings(2);
+    let mut budget = banked(0.0, 200);
+    budget.begin(ids[0], at(0), TARGET, 0.15, 150.0);
+    let half = served(50, 0.15);
+    let awaited = [(at(0), at(60))];
+    let told = Report { before: Before::Told, ..after_a_gap(ids[0], 30, 60, &half) };
+    budget.report(&Report { awaited: &awaited, ..told });
+    // Feedback has reached its end, but for the half that is missing.
+    budget.begin(ids[1], at(60), TARGET, TARGET, 150.0);
+    assert_eq!((budget.balance(), budget.held()), (195.0, 10.0));
+    budget.report(&Report { from: at(0), to: at(30), ..told });
+    assert_eq!((budget.balance(), budget.held()), (190.0, 0.0));
 }
 
 #[test]

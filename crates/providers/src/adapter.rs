@@ -31,6 +31,11 @@ pub trait Adapter: Send + Sync + fmt::Debug {
         Signal::Average
     }
 
+    /// Whether it knows one grid only: one answer serves every target that it has, until it is too old.
+    fn knows_one_grid(&self) -> bool {
+        false
+    }
+
     /// How to log in, where its requests need a token.
     fn login(&self) -> Option<&dyn Login> {
         None
@@ -81,6 +86,19 @@ impl Request {
     pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+}
+
+impl Request {
+    /// The URL without user information, query and fragment, which may hold keys.
+    pub(crate) fn shown_url(&self) -> String {
+        let end = self.url.find(['?', '#']).unwrap_or(self.url.len());
+        let url = self.url.get(..end).unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let separator = if scheme.is_empty() { "" } else { "://" };
+        format!("{scheme}{separator}{host}{path}")
     }
 }
 
@@ -135,7 +153,7 @@ pub struct NotUnderstood {
     /// Which provider was asked.
     pub provider: String,
     /// What would be right.
-    pub expected: &'static str,
+    pub expected: Cow<'static, str>,
 }
 
 /// An answer that gives no forecast.

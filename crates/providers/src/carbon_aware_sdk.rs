@@ -133,6 +133,6 @@ fn location(target: &CarbonTarget) -> Result<&str, NotUnderstood> {
     name.filter(plain).ok_or_else(|| NotUnderstood {
         target: excerpt(target.as_str()),
         provider: NAME.to_owned(),
-        expected: EXPECTED,
+        expected: EXPECTED.into(),
     })
 }

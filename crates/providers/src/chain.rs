@@ -1,21 +1,27 @@
 //! Whom to ask, in order, and what is known of each between jobs: its token, its circuit, its budget of calls.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
 use models::{CarbonTarget, Timestamp};
 
-use crate::adapter::{Adapter, Plan};
+use crate::adapter::{Adapter, Answer, Plan};
 use crate::circuit::{Circuit, CircuitChange, CircuitState};
 use crate::half_hour::later;
 use crate::job::{AttemptError, HeldBy};
 use crate::limits::{Limits, Meter};
 use crate::login::Token;
+use crate::reading;
+use crate::turns::{Turn, Turns};
 
-/// A trial that nobody has heard of for so long was lost with its thread: a login and two requests have
-/// failed by then, each at the end of the longest patience.
-const LOST_AFTER: SignedDuration = SignedDuration::from_mins(4);
+/// A trial that nobody has heard of for so long was lost with its thread: a request, another job's login, an
+/// own one and one more request have failed by then, each at the end of the longest patience.
+const LOST_AFTER: SignedDuration = SignedDuration::from_mins(5);
+/// So long a token counts as good after its login: who is refused with 403 meanwhile is refused for what was
+/// asked for, and a new token would be refused too.
+pub const TRUSTED_FOR: SignedDuration = SignedDuration::from_mins(5);
 /// Targets that are remembered as served; all are forgotten at once beyond.
 const MAX_SERVED: usize = 4_096;
 /// For so long a job waits for a provider's budget; where it would take longer the next provider is asked.
@@ -31,12 +37,21 @@ pub struct Link {
     adapter: Arc<dyn Adapter>,
     limits: Limits,
     known: Mutex<Known>,
+    logins: Turns,
+    /// Requests of a provider that knows one grid: they would all be the same.
+    requests: Turns,
 }
 
 #[derive(Debug)]
 struct Known {
     token: Option<Token>,
+    /// When the token was given.
+    logged_in: Timestamp,
+    /// The last answer of a provider that knows one grid: it is every target's.
+    shared: Option<Answer>,
     circuit: Circuit,
+    /// How often the circuit has closed.
+    closings: u64,
     meter: Meter,
     /// Targets that it has given a forecast for.
     served: BTreeSet<CarbonTarget>,
@@ -85,21 +100,39 @@ impl Chain {
         &self.0
     }
 
-    /// Whether a job for `target` may go now. The first provider that has the target and is not left alone
-    /// is waited for, if its limits let it be asked soon.
-    pub(crate) fn reserve(&self, target: &CarbonTarget, now: Timestamp) -> Reservation {
+    /// How often a provider has begun to answer again.
+    pub(crate) fn closings(&self) -> u64 {
+        self.0.iter().map(|link| link.known().closings).fold(0, u64::wrapping_add)
+    }
+
+    /// Whether a job for `target`, whose forecasts live for `lifetime`, may go now. The first provider that has
+    /// the target and is not left alone is waited for, if its limits let it be asked soon.
+    pub(crate) fn reserve(
+        &self,
+        target: &CarbonTarget,
+        lifetime: SignedDuration,
+        now: Timestamp,
+    ) -> Reservation {
         for (index, link) in self.0.iter().enumerate() {
             match link.adapter.plan(target, now) {
                 Err(_) => {}
                 Ok(Plan::Known(_)) => break,
                 Ok(Plan::Ask(_)) => {
+                    let one_for_all = link.adapter.knows_one_grid();
                     let mut known = link.known();
                     known.notice(now);
+                    if one_for_all && known.shared(lifetime, now).is_some() {
+                        break;
+                    }
                     if matches!(known.circuit.state(now), CircuitState::Open { .. }) {
                         continue;
                     }
                     let ready = known.meter.ready_at(now);
                     if ready <= now {
+                        // Who comes first may ask for all: the call is counted when it is made.
+                        if one_for_all {
+                            break;
+                        }
                         known.count(now);
                         return Reservation::Go(Some(index));
                     }
@@ -125,12 +158,16 @@ impl Link {
         };
         let known = Known {
             token: None,
+            logged_in: Timestamp::MIN,
+            shared: None,
             circuit: Circuit::default(),
+            closings: 0,
             meter: Meter::new(limits),
             served: BTreeSet::new(),
             status,
         };
-        Self { adapter, limits, known: Mutex::new(known) }
+        let (logins, requests) = Default::default();
+        Self { adapter, limits, known: Mutex::new(known), logins, requests }
     }
 
     /// The provider.
@@ -190,7 +227,20 @@ impl Link {
         outcome: Result<(), &AttemptError>,
     ) -> Option<CircuitChange> {
         let mut known = self.known();
-        let known = &mut *known;
+        let change = self.judge(&mut known, target, now, outcome);
+        if change == Some(CircuitChange::Closed) {
+            known.closings = known.closings.wrapping_add(1);
+        }
+        change
+    }
+
+    fn judge(
+        &self,
+        known: &mut Known,
+        target: &CarbonTarget,
+        now: Timestamp,
+        outcome: Result<(), &AttemptError>,
+    ) -> Option<CircuitChange> {
         let Err(problem) = outcome else {
             known.status.failures = 0;
             known.status.last_error = None;
@@ -206,7 +256,8 @@ impl Link {
         if problem.is_of_one_target() {
             return known.circuit.succeed();
         }
-        if problem.may_be_of_one_target() && !known.served.contains(target) {
+        let all_alike = self.adapter.knows_one_grid();
+        if problem.may_be_of_one_target() && !all_alike && !known.served.contains(target) {
             // Others were served: this one never was, and says nothing of them.
             let others = !known.served.is_empty();
             if known.circuit.pass_on(target) || others {
@@ -222,16 +273,47 @@ impl Link {
     }
 
     /// Keeps the token of a login for the jobs to come.
-    pub(crate) fn keep(&self, token: &Token) {
-        self.known().token = Some(token.clone());
+    pub(crate) fn keep(&self, token: &Token, now: Timestamp) {
+        let mut known = self.known();
+        known.token = Some(token.clone());
+        known.logged_in = now;
     }
 
-    /// Forgets a token that was refused, unless another job has got a newer one meanwhile.
-    pub(crate) fn forget(&self, refused: &Token) {
+    /// Whether a refusal with HTTP `status` may be the token's fault, so that another one is worth a try. It
+    /// is forgotten then, unless another job has got a newer one meanwhile.
+    pub(crate) fn doubt(&self, refused: &Token, status: u16, now: Timestamp) -> bool {
         let mut known = self.known();
-        if known.token.as_ref() == Some(refused) {
+        if known.token.as_ref() != Some(refused) {
+            return matches!(status, 401 | 403);
+        }
+        let age = now.duration_since(known.logged_in);
+        let trusted = (SignedDuration::ZERO..TRUSTED_FOR).contains(&age);
+        let doubted = status == 401 || (status == 403 && !trusted);
+        if doubted {
             known.token = None;
         }
+        doubted
+    }
+
+    /// The right to log in; `None` where another job has it for longer than `patience`.
+    pub(crate) fn login_turn(&self, patience: Duration) -> Option<Turn<'_>> {
+        self.logins.take(patience)
+    }
+
+    /// The right to ask for what serves every target; `None` where another job has it for longer than
+    /// `patience`.
+    pub(crate) fn request_turn(&self, patience: Duration) -> Option<Turn<'_>> {
+        self.requests.take(patience)
+    }
+
+    /// What another target's job was answered, if that serves this one too and is younger than `lifetime`.
+    pub(crate) fn shared(&self, lifetime: SignedDuration, now: Timestamp) -> Option<Answer> {
+        self.known().shared(lifetime, now).cloned()
+    }
+
+    /// Keeps an answer that serves every target.
+    pub(crate) fn share(&self, answer: &Answer) {
+        self.known().shared = Some(answer.clone());
     }
 
     // Every change is whole: the lock's poison says nothing.
@@ -241,6 +323,13 @@ impl Link {
 }
 
 impl Known {
+    fn shared(&self, lifetime: SignedDuration, now: Timestamp) -> Option<&Answer> {
+        self.shared.as_ref().filter(|answer| {
+            let age = now.duration_since(answer.forecast.retrieved_at);
+            (SignedDuration::ZERO..lifetime).contains(&age) && reading::end(&answer.forecast) > now
+        })
+    }
+
     fn count(&mut self, now: Timestamp) {
         self.meter.count(now);
         self.status.calls = self.status.calls.saturating_add(1);

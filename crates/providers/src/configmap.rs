@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 use crate::emissions;
 use crate::reading;
+use crate::zone::{self, Zone};
 
 const NAME: &str = "configmap";
 /// The member that holds the rows, unless the exporter was told another name.
@@ -23,7 +24,7 @@ const KEY: &str = "data";
 /// `binaryData` (under `data`, or whatever its only member is called) or plain in `data.data`; and the rows
 /// alone, as a mounted ConfigMap has them in its file.
 ///
-/// Every target is understood, since a ConfigMap knows one grid; rows of several locations are refused. A row
+/// Every target is understood, since a ConfigMap knows one grid, unless it is [said which](Self::with_zone). Rows of several locations are refused. A row
 /// without `value` is a gap: the exporter leaves out a zero and an unknown value alike. What it says went
 /// wrong (`message`) counts only where there are no rows, since the old ones stay; and then
 /// `lastHeartbeatTime` is not when they were made.
@@ -31,13 +32,20 @@ const KEY: &str = "data";
 pub struct ConfigMap {
     url: String,
     signal: Signal,
+    zone: Option<Zone>,
 }
 
 impl ConfigMap {
     /// The document at `url`: absolute, http or https, or whatever else the [`Fetch`](crate::Fetch) in use
     /// can read, such as `file:///etc/carbon/data`. Its values are of `signal`.
     pub fn new(url: impl Into<String>, signal: Signal) -> Self {
-        Self { url: url.into(), signal }
+        Self { url: url.into(), signal, zone: None }
+    }
+
+    /// It knows this grid: other targets are refused.
+    #[must_use]
+    pub fn with_zone(self, zone: Zone) -> Self {
+        Self { zone: Some(zone), ..self }
     }
 }
 
@@ -46,7 +54,8 @@ impl Adapter for ConfigMap {
         NAME
     }
 
-    fn plan(&self, _: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
+    fn plan(&self, target: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
+        zone::check(self.zone.as_ref(), target, NAME)?;
         Ok(Plan::Ask(Request::json(self.url.clone())))
     }
 
@@ -75,6 +84,10 @@ impl Adapter for ConfigMap {
 
     fn signal(&self) -> Signal {
         self.signal
+    }
+
+    fn knows_one_grid(&self) -> bool {
+        true
     }
 }
 

@@ -150,7 +150,7 @@ fn place(target: &CarbonTarget) -> Result<Place, NotUnderstood> {
     zone.or_else(point).ok_or_else(|| NotUnderstood {
         target: excerpt(target.as_str()),
         provider: NAME.to_owned(),
-        expected: EXPECTED,
+        expected: EXPECTED.into(),
     })
 }
 

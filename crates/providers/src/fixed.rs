@@ -49,7 +49,7 @@ impl Adapter for Fixed {
         self.forecast(now).map(Plan::Known).map_err(|_| NotUnderstood {
             target: models::json::excerpt(target.as_str()),
             provider: NAME.to_owned(),
-            expected: "a time before the last half-hour there is",
+            expected: "a time before the last half-hour there is".into(),
         })
     }
 

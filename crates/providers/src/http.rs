@@ -75,7 +75,7 @@ impl Fetch for Client {
     fn fetch(&self, request: &Request, timeout: Duration) -> Result<Vec<u8>, FetchError> {
         let asked = Asked { request, timeout };
         check_url(&request.url)
-            .map_err(|bad| FetchError::BadRequest { url: asked.url(), problem: bad.to_string() })?;
+            .map_err(|bad| FetchError::BadRequest { url: request.shown_url(), problem: bad.to_string() })?;
         let follow = request.headers.iter().all(|(name, _)| name.eq_ignore_ascii_case(HARMLESS));
         let redirects = if follow { MAX_REDIRECTS } else { 0 };
         let get = self.agent.get(&request.url).config();
@@ -88,7 +88,7 @@ impl Fetch for Client {
             asked.whole(body)
         } else {
             Err(FetchError::Status {
-                url: asked.url(),
+                url: request.shown_url(),
                 status: head.status.as_u16(),
                 retry_after: retry_after(&head.headers),
                 excerpt: asked.beginning(body),
@@ -126,9 +126,11 @@ impl Asked<'_> {
     }
 
     fn failed(&self, error: &ureq::Error) -> FetchError {
-        let url = self.url();
-        let not_sent =
-            |problem: &str| FetchError::BadRequest { url: self.url(), problem: problem.to_owned() };
+        let url = self.request.shown_url();
+        let not_sent = |problem: &str| FetchError::BadRequest {
+            url: self.request.shown_url(),
+            problem: problem.to_owned(),
+        };
         match error {
             ureq::Error::Timeout(_) => FetchError::TimedOut { url, timeout: self.timeout },
             ureq::Error::BodyExceedsLimit(limit) => FetchError::TooLarge { url, limit: *limit },
@@ -142,18 +144,6 @@ impl Asked<'_> {
                 FetchError::Connection { url, problem: excerpt(&self.without_secrets(&other.to_string())) }
             }
         }
-    }
-
-    /// The URL without user information, query and fragment, which may hold keys.
-    fn url(&self) -> String {
-        let url = &self.request.url;
-        let path_end = url.find(['?', '#']).unwrap_or(url.len());
-        let (scheme, rest) = url[..path_end].split_once("://").unwrap_or(("", &url[..path_end]));
-        let authority_end = rest.find('/').unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(authority_end);
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let separator = if scheme.is_empty() { "" } else { "://" };
-        format!("{scheme}{separator}{host}{path}")
     }
 
     /// `text` without what only the asked should know, in case it was echoed.

@@ -10,6 +10,8 @@ use crate::adapter::{Answer, BadAnswer, NotUnderstood, Plan, Request};
 use crate::chain::{Chain, Link};
 use crate::circuit::{CircuitChange, LONGEST_RETRY_AFTER};
 use crate::fetch::{Fetch, FetchError};
+use crate::login::{Login, Token};
+use crate::reading;
 
 /// Longest that one request may take, whatever is configured.
 pub const MAX_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
@@ -30,6 +32,8 @@ pub struct Job {
     pub timeout: SignedDuration,
     /// Whom to ask, in order.
     pub chain: Chain,
+    /// What another target's job was answered serves this one, where it may, while it is younger than that.
+    pub(crate) lifetime: SignedDuration,
     /// The provider whose call was counted when the job was taken.
     pub(crate) reserved: Option<usize>,
 }
@@ -46,22 +50,30 @@ pub struct Asked<'a> {
 }
 
 impl Job {
-    /// A job for whoever has no [`Refresher`](crate::Refresher).
+    /// A job for whoever has no [`Refresher`](crate::Refresher). It asks for itself, whatever others were
+    /// answered.
     pub fn new(target: CarbonTarget, timeout: SignedDuration, chain: Chain) -> Self {
-        Self { target, timeout, chain, reserved: None }
+        Self { target, timeout, chain, lifetime: SignedDuration::ZERO, reserved: None }
     }
 
     /// Asks the providers of the chain in order, until one gives a forecast. Blocks as long as `fetch` does:
-    /// at most [`Job::timeout`] for each provider, and three times that for one that wants a login.
+    /// at most [`Job::timeout`] for each provider; twice that where another job asks for the same meanwhile,
+    /// and four times that for one that wants a login. `clock` tells the time whenever that may have passed:
+    /// what is said of a receipt is of after the wait.
     ///
     /// # Errors
     ///
     /// [`RefreshError`] with what every provider had to say.
-    pub fn run(&self, fetch: &(impl Fetch + ?Sized), now: Timestamp) -> Result<Answer, RefreshError> {
-        self.run_watched(fetch, now, |_| ())
+    pub fn run(
+        &self,
+        fetch: &(impl Fetch + ?Sized),
+        clock: impl Fn() -> Timestamp,
+    ) -> Result<Answer, RefreshError> {
+        self.run_watched(fetch, clock, |_| ())
     }
 
     /// As [`Job::run`], telling `watch` how each provider of the chain did: the failures before a success too.
+    /// Nothing is told of an answer that another job was given and that serves this one.
     ///
     /// # Errors
     ///
@@ -69,17 +81,20 @@ impl Job {
     pub fn run_watched(
         &self,
         fetch: &(impl Fetch + ?Sized),
-        now: Timestamp,
+        clock: impl Fn() -> Timestamp,
         mut watch: impl FnMut(Asked<'_>),
     ) -> Result<Answer, RefreshError> {
         let mut attempts = Vec::new();
         for (index, link) in self.chain.links().iter().enumerate() {
             let provider = link.adapter().name();
-            let outcome = self.attempt(link, self.reserved == Some(index), fetch, now);
-            let outcome = outcome.map(|answer| in_place_of(&attempts, answer));
+            let outcome = match self.attempt(link, self.reserved == Some(index), fetch, &clock) {
+                Ok(Got::Shared(answer)) => return Ok(in_place_of(&attempts, answer)),
+                Ok(Got::Own(answer)) => Ok(in_place_of(&attempts, answer)),
+                Err(problem) => Err(problem),
+            };
             let circuit = match &outcome {
                 Err(problem) if !problem.was_asked() => None,
-                outcome => link.note(&self.target, now, outcome.as_ref().map(drop)),
+                outcome => link.note(&self.target, clock(), outcome.as_ref().map(drop)),
             };
             watch(Asked { provider, outcome: outcome.as_ref().map(|answer| &answer.forecast), circuit });
             match outcome {
@@ -95,64 +110,98 @@ impl Job {
         link: &Link,
         reserved: bool,
         fetch: &(impl Fetch + ?Sized),
-        now: Timestamp,
-    ) -> Result<Answer, AttemptError> {
-        let mut answer: Answer = match link.adapter().plan(&self.target, now)? {
-            Plan::Known(forecast) => forecast.into(),
-            Plan::Ask(request) => {
-                link.admit(&self.target, now, reserved)?;
-                let body = self.ask(link, request, fetch, now)?;
-                link.adapter().parse(&self.target, &body, now)?
-            }
+        clock: &impl Fn() -> Timestamp,
+    ) -> Result<Got, AttemptError> {
+        let begun = clock();
+        let request = match link.adapter().plan(&self.target, begun)? {
+            Plan::Known(forecast) => return sound(link, forecast.into(), begun).map(Got::Own),
+            Plan::Ask(request) => request,
         };
-        let ended = answer.forecast.slots().last().map_or(Timestamp::MIN, |slot| slot.to);
-        if ended <= now {
-            return Err(BadAnswer::Over { provider: link.adapter().name().into(), ended }.into());
+        if !link.adapter().knows_one_grid() {
+            return self.own(link, reserved, request, fetch, clock).map(Got::Own);
         }
-        answer.forecast.fill_gaps(LONGEST_FILLED);
-        Ok(answer)
+        let shared = || link.shared(self.lifetime, clock()).map(Got::Shared);
+        if let Some(shared) = shared() {
+            return Ok(shared);
+        }
+        // Somebody may be asking for it right now.
+        let turn = link.request_turn(self.patience());
+        let _turn = turn.ok_or_else(|| self.too_late(&request))?;
+        if let Some(shared) = shared() {
+            return Ok(shared);
+        }
+        let answer = self.own(link, reserved, request, fetch, clock)?;
+        link.share(&answer);
+        Ok(Got::Own(answer))
+    }
+
+    fn own(
+        &self,
+        link: &Link,
+        reserved: bool,
+        request: Request,
+        fetch: &(impl Fetch + ?Sized),
+        clock: &impl Fn() -> Timestamp,
+    ) -> Result<Answer, AttemptError> {
+        link.admit(&self.target, clock(), reserved)?;
+        let body = self.ask(link, request, fetch, clock)?;
+        let received = clock();
+        sound(link, link.adapter().parse(&self.target, &body, received)?, received)
     }
 
     /// The answer's body, without what only the asked should know. Where a token is wanted: with the one at
-    /// hand, and where that is refused, once more with a new one.
+    /// hand, and where that is refused and may be the reason, once more with a new one.
     fn ask(
         &self,
         link: &Link,
         request: Request,
         fetch: &(impl Fetch + ?Sized),
-        now: Timestamp,
+        clock: &impl Fn() -> Timestamp,
     ) -> Result<Vec<u8>, AttemptError> {
         let Some(login) = link.adapter().login() else {
             return Ok(request.redacted(fetch.fetch(&request, self.patience())?));
         };
-        if let Some(token) = link.token(now) {
+        if let Some(token) = link.token(clock()) {
             let admitted = login.admitted(request.clone(), &token);
             match fetch.fetch(&admitted, self.patience()) {
-                Err(FetchError::Status { status: 401 | 403, .. }) => {
-                    link.forget(&token);
-                    link.again(now);
+                Err(FetchError::Status { status, .. }) if link.doubt(&token, status, clock()) => {
+                    link.again(clock());
                 }
                 other => return Ok(admitted.redacted(other?)),
             }
         }
-        // Another job may have logged in while this one was refused.
-        let token = match link.token(now) {
-            Some(token) => token,
-            None => {
-                let failed =
-                    |problem| AttemptError::Login { provider: link.adapter().name().into(), problem };
-                link.again(now);
-                let asked = login.request();
-                let body = fetch.fetch(&asked, self.patience()).map_err(failed)?;
-                let token = login
-                    .token(&asked.redacted(body), now)
-                    .map_err(|problem| if asked.has_password() { withheld(problem) } else { problem })?;
-                link.keep(&token);
-                token
-            }
-        };
+        let token = self.log_in(link, login, fetch, clock)?;
         let admitted = login.admitted(request, &token);
         Ok(admitted.redacted(fetch.fetch(&admitted, self.patience())?))
+    }
+
+    /// A token: of this job's login, or of that of another job that was quicker.
+    fn log_in(
+        &self,
+        link: &Link,
+        login: &dyn Login,
+        fetch: &(impl Fetch + ?Sized),
+        clock: &impl Fn() -> Timestamp,
+    ) -> Result<Token, AttemptError> {
+        let failed = |problem| AttemptError::Login { provider: link.adapter().name().into(), problem };
+        let asked = login.request();
+        let _turn = link.login_turn(self.patience()).ok_or_else(|| failed(self.too_late(&asked)))?;
+        if let Some(token) = link.token(clock()) {
+            return Ok(token);
+        }
+        link.again(clock());
+        let body = fetch.fetch(&asked, self.patience()).map_err(failed)?;
+        let received = clock();
+        let token = login
+            .token(&asked.redacted(body), received)
+            .map_err(|problem| if asked.has_password() { withheld(problem) } else { problem })?;
+        link.keep(&token, received);
+        Ok(token)
+    }
+
+    /// Another job asked for the same, and had no answer within this one's patience.
+    fn too_late(&self, request: &Request) -> FetchError {
+        FetchError::TimedOut { url: request.shown_url(), timeout: self.patience() }
     }
 
     fn patience(&self) -> Duration {
@@ -170,6 +219,24 @@ fn in_place_of(attempts: &[Attempt], answer: Answer) -> Answer {
         }
         None => answer,
     }
+}
+
+/// Where a forecast came from.
+enum Got {
+    /// This job asked for it, or it was known.
+    Own(Answer),
+    /// Another job asked for it.
+    Shared(Answer),
+}
+
+/// The answer with its short gaps filled, if there is anything left of it at `now`.
+fn sound(link: &Link, mut answer: Answer, now: Timestamp) -> Result<Answer, AttemptError> {
+    let ended = reading::end(&answer.forecast);
+    if ended <= now {
+        return Err(BadAnswer::Over { provider: link.adapter().name().into(), ended }.into());
+    }
+    answer.forecast.fill_gaps(LONGEST_FILLED);
+    Ok(answer)
 }
 
 /// What is wrong with a login's answer, without its words: they may echo a password in any form.

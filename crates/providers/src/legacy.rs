@@ -8,6 +8,7 @@ use crate::half_hour::{self, HALF_HOUR};
 use crate::neso;
 use crate::reading;
 use crate::uk::{Place, trimmed};
+use crate::zone::{self, Zone};
 
 const NAME: &str = "legacy-forecast";
 /// The members that hold the intensity of this half-hour and of the next.
@@ -18,16 +19,23 @@ const MEMBERS: [[&str; 2]; 2] = [["current", "next"], ["intensity_now", "intensi
 ///
 /// The values, gCO2eq/kWh in [0, 10 000], are numbers or strings that hold numbers; null, missing or out of
 /// range is a gap. They become the half-hour that holds the receipt and the one after it. Every target is
-/// understood, since the endpoint takes none. The UK Carbon Intensity API's national list is read too.
+/// understood, since the endpoint takes none, unless it is [said](Self::with_zone) which grid it knows. The UK Carbon Intensity API's national list is read too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegacyForecast {
     base: String,
+    zone: Option<Zone>,
 }
 
 impl LegacyForecast {
     /// The service whose endpoint is `{base_url}/forecast`; an absolute http or https URL.
     pub fn new(base_url: impl Into<String>) -> Self {
-        Self { base: trimmed(&base_url.into()) }
+        Self { base: trimmed(&base_url.into()), zone: None }
+    }
+
+    /// It knows this grid: other targets are refused.
+    #[must_use]
+    pub fn with_zone(self, zone: Zone) -> Self {
+        Self { zone: Some(zone), ..self }
     }
 }
 
@@ -36,7 +44,8 @@ impl Adapter for LegacyForecast {
         NAME
     }
 
-    fn plan(&self, _: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
+    fn plan(&self, target: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
+        zone::check(self.zone.as_ref(), target, NAME)?;
         let url = format!("{}/forecast", self.base);
         Ok(Plan::Ask(Request::json(url)))
     }
@@ -47,6 +56,10 @@ impl Adapter for LegacyForecast {
             return neso::answer(NAME, &document, &Place::National, now);
         }
         Ok(two_slots(&document, now)?.into())
+    }
+
+    fn knows_one_grid(&self) -> bool {
+        true
     }
 }
 

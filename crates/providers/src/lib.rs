@@ -34,7 +34,7 @@
 //! refresher.want(&BTreeMap::from([(national.clone(), wanted)]), now);
 //!
 //! let job = refresher.take_due(now).expect("a new target is due at once");
-//! let outcome = job.run(&Recorded, now); // blocks: a binary gives it to a thread
+//! let outcome = job.run(&Recorded, || now); // blocks: a binary gives it to a thread
 //! let news = refresher.finish(&national, outcome, now).expect("a good answer");
 //!
 //! assert_eq!(news.forecast.at(now).map(|slot| slot.forecast.get()), Some(266.0));
@@ -75,8 +75,10 @@ pub mod secret;
 #[cfg(feature = "http")]
 pub mod settings;
 pub mod trace;
+mod turns;
 pub mod uk;
 pub mod watttime;
+pub mod zone;
 
 pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 pub use archive::Archive;
@@ -98,3 +100,4 @@ pub use refresh::{News, Refresher, Status, Wanted};
 pub use secret::Secret;
 pub use uk::UkCarbonIntensity;
 pub use watttime::WattTime;
+pub use zone::{BadZone, Zone};

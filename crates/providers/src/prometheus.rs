@@ -12,6 +12,7 @@ use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 use crate::points::{self, Point};
 use crate::reading;
 use crate::uk::trimmed;
+use crate::zone::{self, Zone};
 
 const NAME: &str = "prometheus";
 /// Expressions are evaluated at whole steps of this, so that slots lie on a grid that can be learned on.
@@ -21,7 +22,7 @@ const SHOWN: usize = 4;
 
 /// The value of a PromQL expression, published as `prometheus`.
 ///
-/// Every target is understood, since the expression says what is asked. It is evaluated at the last whole
+/// Every target is understood, since the expression is of one grid, unless it is [said which](Self::with_zone). It is evaluated at the last whole
 /// five minutes. An instant value, of a vector or a scalar, is one slot from its timestamp on: a present, not
 /// a forecast, so the hours ahead are left to what is learned. A range (`intensity[2h]`) is one series of
 /// slots, each to the next. More than one series is refused, naming them; NaN and what is out of range is a
@@ -32,6 +33,7 @@ pub struct Prometheus {
     query: String,
     slot: SignedDuration,
     signal: Signal,
+    zone: Option<Zone>,
 }
 
 impl Prometheus {
@@ -39,7 +41,7 @@ impl Prometheus {
     /// an hour and is average intensity.
     pub fn new(base_url: &str, query: impl Into<String>) -> Self {
         let slot = SignedDuration::from_mins(30);
-        Self { base: trimmed(base_url), query: query.into(), slot, signal: Signal::Average }
+        Self { base: trimmed(base_url), query: query.into(), slot, signal: Signal::Average, zone: None }
     }
 
     /// A value holds for this long; at least a second, at most a day.
@@ -53,6 +55,12 @@ impl Prometheus {
     pub fn with_signal(self, signal: Signal) -> Self {
         Self { signal, ..self }
     }
+
+    /// It knows this grid: other targets are refused.
+    #[must_use]
+    pub fn with_zone(self, zone: Zone) -> Self {
+        Self { zone: Some(zone), ..self }
+    }
 }
 
 impl Adapter for Prometheus {
@@ -60,7 +68,8 @@ impl Adapter for Prometheus {
         NAME
     }
 
-    fn plan(&self, _: &CarbonTarget, now: Timestamp) -> Result<Plan, NotUnderstood> {
+    fn plan(&self, target: &CarbonTarget, now: Timestamp) -> Result<Plan, NotUnderstood> {
+        zone::check(self.zone.as_ref(), target, NAME)?;
         let query = utf8_percent_encode(&self.query, NON_ALPHANUMERIC);
         let time = now.as_second() - now.as_second().rem_euclid(EVALUATED_EACH);
         Ok(Plan::Ask(Request::json(format!("{}/api/v1/query?query={query}&time={time}", self.base))))
@@ -98,6 +107,10 @@ impl Adapter for Prometheus {
 
     fn signal(&self) -> Signal {
         self.signal
+    }
+
+    fn knows_one_grid(&self) -> bool {
+        true
     }
 }
 

@@ -159,3 +159,8 @@ fn said(error: &Value) -> String {
         (None, None) => excerpt(error.as_str().unwrap_or(&error.to_string())),
     }
 }
+
+/// When its last slot ends.
+pub(crate) fn end(forecast: &Forecast) -> Timestamp {
+    forecast.slots().last().map_or(Timestamp::MIN, |slot| slot.to)
+}

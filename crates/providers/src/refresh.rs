@@ -8,7 +8,7 @@ use models::{CarbonTarget, Forecast, Slot, Timestamp};
 
 use crate::adapter::{Adapter, Answer};
 use crate::chain::{Chain, Reservation};
-use crate::half_hour::later;
+use crate::half_hour::{earlier, later};
 use crate::job::{Job, RefreshError};
 
 /// Pause after the first failure; it doubles with each further one.
@@ -36,7 +36,11 @@ const BACKWARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 /// the smaller of its lifetime and 5 min, each up to a fifth later by a jitter that the seed decides. Where
 /// an upstream answer says `Retry-After`, that is waited for, an hour at most; where no provider understands
 /// the target, the longest pause at once. Where every provider is to be left alone, by its circuit or its
-/// limits, nobody is asked and nothing has failed: the target is due when the first of them may be asked.
+/// limits, nobody is asked and nothing has failed: the target is due when the first of them may be asked, or
+/// as soon as one of them answers another target.
+///
+/// Of a provider that knows one grid, what one target was answered serves the others for their lifetimes,
+/// counted from the receipt: they come due together and one of them asks.
 ///
 /// Of several targets, each is due again somewhere in the second half of its first lifetime, so that from
 /// then on they are spread.
@@ -53,6 +57,8 @@ pub struct Refresher {
     held_until: Option<Timestamp>,
     /// Jobs taken and not finished, those of forgotten targets too: a target that comes back waits for them.
     in_flight: BTreeSet<CarbonTarget>,
+    /// How often a provider of the chain had begun to answer again when that was looked at last.
+    closings: u64,
     newest_now: Timestamp,
 }
 
@@ -147,6 +153,7 @@ impl Refresher {
             due: BTreeSet::new(),
             held_until: None,
             in_flight: BTreeSet::new(),
+            closings: 0,
             newest_now: Timestamp::MIN,
         }
     }
@@ -191,7 +198,8 @@ impl Refresher {
         self.held_until = None;
         let mut found = None;
         for (at, target) in self.due.iter().take_while(|(at, _)| *at <= now).take(LOOKED_AT) {
-            match self.chain.reserve(target, now) {
+            let lifetime = self.entries.get(target).map_or(SignedDuration::ZERO, |entry| entry.wanted.ttl);
+            match self.chain.reserve(target, lifetime, now) {
                 Reservation::Go(reserved) => {
                     found = Some(((*at, target.clone()), reserved));
                     break;
@@ -206,9 +214,9 @@ impl Refresher {
         let (_, target) = key;
         let entry = self.entries.get_mut(&target)?;
         entry.status.due = None;
-        let timeout = entry.wanted.timeout;
+        let Wanted { ttl: lifetime, timeout } = entry.wanted;
         self.in_flight.insert(target.clone());
-        Some(Job { target, timeout, chain: self.chain.clone(), reserved })
+        Some(Job { target, timeout, chain: self.chain.clone(), lifetime, reserved })
     }
 
     /// When [`Refresher::take_due`] will have something next; `None` while nothing is waiting.
@@ -228,6 +236,7 @@ impl Refresher {
         self.notice(now);
         // Circuits may stand otherwise now.
         self.held_until = None;
+        self.release_held();
         if !self.in_flight.remove(target) {
             return None;
         }
@@ -247,6 +256,24 @@ impl Refresher {
     /// How every wanted target stands, in order of targets.
     pub fn statuses(&self) -> impl Iterator<Item = (&CarbonTarget, &Status)> {
         self.entries.iter().map(|(target, entry)| (target, &entry.status))
+    }
+
+    /// Makes due at once what waits for a provider, where one answers again sooner than was thought.
+    fn release_held(&mut self) {
+        let closings = self.chain.closings();
+        if closings == core::mem::replace(&mut self.closings, closings) {
+            return;
+        }
+        let held = self.entries.iter_mut().filter(|(_, entry)| entry.last == Last::Held);
+        let held: Vec<CarbonTarget> = held
+            .map(|(target, entry)| {
+                entry.at_least = SignedDuration::ZERO;
+                target.clone()
+            })
+            .collect();
+        for target in &held {
+            self.schedule(target);
+        }
     }
 
     /// Puts the target where its entry says it is due, unless it is in flight.
@@ -305,6 +332,9 @@ impl Entry {
         match outcome {
             Ok(Answer { forecast, actuals }) => {
                 let forecast = Arc::new(forecast);
+                // What another target's job was answered lives no longer for being taken later.
+                let oldest = earlier(now, self.wanted.ttl - MIN_TTL);
+                self.since = forecast.retrieved_at.clamp(oldest, now);
                 self.at_least = SignedDuration::ZERO;
                 let first = self.status.last_success.is_none();
                 self.last = if first && !alone { Last::FirstOfSeveral } else { Last::Well };

@@ -104,8 +104,11 @@ pub(crate) fn trimmed(base: &str) -> String {
 }
 
 fn place(target: &CarbonTarget) -> Result<Place, NotUnderstood> {
-    let refused =
-        || NotUnderstood { target: excerpt(target.as_str()), provider: NAME.to_owned(), expected: EXPECTED };
+    let refused = || NotUnderstood {
+        target: excerpt(target.as_str()),
+        provider: NAME.to_owned(),
+        expected: EXPECTED.into(),
+    };
     let text = target.as_str().trim().to_ascii_lowercase();
     let place = match text.split_once(':') {
         None if text == "national" || text == "gb" => Some(Place::National),

@@ -183,6 +183,6 @@ fn region(target: &CarbonTarget) -> Result<String, NotUnderstood> {
     name.filter(is_region).ok_or_else(|| NotUnderstood {
         target: excerpt(target.as_str()),
         provider: NAME.to_owned(),
-        expected: EXPECTED,
+        expected: EXPECTED.into(),
     })
 }

@@ -119,7 +119,7 @@ fn run(refresher: &mut Refresher, network: &Network, until: i64) {
         turns += 1;
         assert!(turns < 500_000, "it does not come to rest at {now}");
         while let Some(job) = refresher.take_due(now) {
-            refresher.finish(&job.target, job.run(network, now), now);
+            refresher.finish(&job.target, job.run(network, || now), now);
         }
     }
     network.now.set(at(until));
@@ -230,10 +230,10 @@ fn a_forecast_that_is_over_is_none() {
     let network = Network::new(|url, _| if url.starts_with("http://a/") { Does::Old } else { Does::Well });
     let mut refresher = refresher(chain(&[("a", Limits::default()), ("b", Limits::default())]), 1);
     let job = refresher.take_due(at(0)).unwrap();
-    let answer = job.run(&network, at(0)).unwrap();
+    let answer = job.run(&network, || at(0)).unwrap();
     assert_eq!(&*answer.forecast.source, "b");
     let alone = providers::Job::new(job.target.clone(), seconds(2), chain(&[("a", Limits::default())]));
-    let refused = alone.run(&network, at(0)).unwrap_err().to_string();
+    let refused = alone.run(&network, || at(0)).unwrap_err().to_string();
     assert!(refused.contains("a answered slots that are all over: the last one ended at "), "{refused}");
 }
 
@@ -308,7 +308,7 @@ impl Fetch for Echo {
 fn a_key_that_is_echoed_is_shown_to_nobody() {
     let job =
         providers::Job::new(CarbonTarget::from("DE"), seconds(2), Chain::new(vec![Arc::new(Keyed) as _]));
-    let refused = job.run(&Echo, at(0)).unwrap_err().to_string();
+    let refused = job.run(&Echo, || at(0)).unwrap_err().to_string();
     assert!(refused.contains("auth-token: ***") && !refused.contains("SUPERSECRET"), "{refused}");
     assert!(!format!("{:?}", job.chain.links()[0].status(at(0))).contains("SUPERSECRET"));
 }
@@ -321,6 +321,39 @@ fn retry_after_counts_for_every_target_of_the_provider() {
     assert_eq!(network.calls("a", 0, 599).len(), 1, "nobody else asks either");
     run(&mut refresher, &network, 660);
     assert!(refresher.statuses().all(|(_, status)| status.latest.is_some()));
+}
+
+/// Answers well, but only after whatever else happens.
+struct Overtaken<F>(F);
+
+impl<F: Fn()> Fetch for Overtaken<F> {
+    fn fetch(&self, _: &Request, _: Duration) -> Result<Vec<u8>, FetchError> {
+        (self.0)();
+        Ok(body(at(3), seconds(3_600)))
+    }
+}
+
+#[test]
+fn what_waits_for_a_provider_is_due_as_soon_as_it_answers_again() {
+    let failing = Network::new(|_, _| Does::Fails(500, None));
+    let refresher = RefCell::new(refresher(chain(&[("a", Limits::default())]), 7));
+    let take = |now| refresher.borrow_mut().take_due(now);
+    let slow = take(at(0)).unwrap();
+    // While one is on its way five fail, and the last one finds the provider left alone.
+    let meanwhile = || {
+        while let Some(job) = take(at(0)) {
+            let outcome = job.run(&failing, || at(0));
+            refresher.borrow_mut().finish(&job.target, outcome, at(0));
+        }
+    };
+    let answer = slow.run(&Overtaken(meanwhile), || at(3));
+    let held = CarbonTarget::from("zone:6");
+    let due = || refresher.borrow().status(&held).and_then(|status| status.due);
+    assert_eq!(failing.calls("a", 0, 10).len(), 5);
+    assert_eq!(due(), Some(at(0) + FIRST_PAUSE));
+    refresher.borrow_mut().finish(&slow.target, answer, at(3));
+    assert!(due() <= Some(at(3)), "{:?}", due());
+    assert_eq!(refresher.borrow().status(&held).map(|status| status.failures), Some(0));
 }
 
 #[test]
@@ -384,7 +417,7 @@ fn short_gaps_are_filled_and_long_ones_stay() {
         {"from":"2027-01-15T11:30Z","to":"2027-01-15T12:00Z","intensity":{"forecast":200}}]}"#;
     let mut refresher = refresher(chain(&[("a", Limits::default())]), 1);
     let job = refresher.take_due(at(0)).unwrap();
-    let news = refresher.finish(&job.target, job.run(&Once(body), at(0)), at(0)).unwrap();
+    let news = refresher.finish(&job.target, job.run(&Once(body), || at(0)), at(0)).unwrap();
     let grams: Vec<_> = news.forecast.slots().iter().map(|slot| slot.forecast.get()).collect();
     assert_eq!(grams, [100.0, 120.0, 140.0, 160.0, 200.0]);
     assert_eq!(news.forecast.filled_slots(), 2);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is a failed test")]
 
 use models::{CarbonIntensity, CarbonTarget, Forecast, Signal, Timestamp};
-use providers::{Adapter, BadAnswer, Fixed, LegacyForecast, Plan, UkCarbonIntensity};
+use providers::{Adapter, BadAnswer, Fixed, LegacyForecast, Plan, UkCarbonIntensity, Zone};
 
 fn at(instant: &str) -> Timestamp {
     instant.parse().unwrap()
@@ -384,6 +384,12 @@ fn the_legacy_endpoint_gives_this_half_hour_and_the_next() {
     for target in ["national", "300", "anything"] {
         assert_eq!(url(&legacy, target), Ok("http://carbon.example/forecast".into()));
     }
+    let of_gb = legacy.clone().with_zone(Zone::new("GB").unwrap());
+    assert_eq!(url(&of_gb, "national"), Ok("http://carbon.example/forecast".into()));
+    assert_eq!(
+        url(&of_gb, "region:13").unwrap_err(),
+        "carbonTarget `region:13` is not one of legacy-forecast: expected `GB`, the one grid it knows"
+    );
     for (body, expected) in [
         (r#"{"current":250,"next":300.5}"#, vec!["12:00-12:30=250/high", "12:30-13:00=300.5/very high"]),
         (

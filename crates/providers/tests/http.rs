@@ -92,7 +92,7 @@ impl Stub {
             Arc::new(LegacyForecast::new(self.base())),
         ]);
         let job = Job::new(CarbonTarget::from(target), SignedDuration::from_secs(30), chain);
-        Ok(job.run(&Client::new(), now())?.forecast)
+        Ok(job.run(&Client::new(), now)?.forecast)
     }
 }
 

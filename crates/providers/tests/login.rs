@@ -116,28 +116,28 @@ fn chain() -> Chain {
 fn one_login_serves_many_jobs_until_it_expires() {
     let (service, chain) = (Service::default(), chain());
     for second in [0, 1, 599] {
-        assert!(job(&chain).run(&service, at(second)).is_ok());
+        assert!(job(&chain).run(&service, || at(second)).is_ok());
     }
     assert_eq!(
         service.took(),
         ["login with pa55word", "forecast with token-1", "forecast with token-1", "forecast with token-1"]
     );
-    assert!(job(&chain).run(&service, at(600)).is_ok());
+    assert!(job(&chain).run(&service, || at(600)).is_ok());
     assert_eq!(service.took(), ["login with pa55word", "forecast with token-2"], "it is over by then");
 }
 
 #[test]
 fn a_token_that_is_refused_is_replaced_once() {
     let (mut service, chain) = (Service::default(), chain());
-    job(&chain).run(&service, at(0)).unwrap();
+    job(&chain).run(&service, || at(0)).unwrap();
     // Somebody else logged in with the same account.
     *service.issued.borrow_mut() += 1;
     service.took();
-    assert!(job(&chain).run(&service, at(1)).is_ok());
+    assert!(job(&chain).run(&service, || at(1)).is_ok());
     assert_eq!(service.took(), ["forecast with token-1", "login with pa55word", "forecast with token-3"]);
-    for (status, second) in [(401, 2), (403, 100)] {
+    for (status, second) in [(401, 2), (403, 302)] {
         service.refusal = Some(status);
-        let refused = job(&chain).run(&service, at(second)).unwrap_err();
+        let refused = job(&chain).run(&service, || at(second)).unwrap_err();
         let newest = service.issued.borrow();
         assert_eq!(
             service.took(),
@@ -152,21 +152,48 @@ fn a_token_that_is_refused_is_replaced_once() {
     }
     // Any other trouble is no reason to log in.
     service.refusal = Some(500);
-    job(&chain).run(&service, at(200)).unwrap_err();
+    job(&chain).run(&service, || at(400)).unwrap_err();
     assert_eq!(service.took().len(), 1);
+}
+
+#[test]
+fn a_region_that_is_refused_takes_the_token_from_nobody() {
+    let (mut service, chain) = (Service::default(), chain());
+    job(&chain).run(&service, || at(0)).unwrap();
+    service.took();
+    service.refusal = Some(403);
+    // The token is new: another one would be refused too.
+    for second in [1, 60, 120] {
+        job(&chain).run(&service, || at(second)).unwrap_err();
+        assert_eq!(service.took(), ["forecast with token-1"], "{second}");
+    }
+    // It may be the token by now: that is found out once.
+    job(&chain).run(&service, || at(300)).unwrap_err();
+    assert_eq!(service.took(), ["forecast with token-1", "login with pa55word", "forecast with token-2"]);
+    for second in [350, 599] {
+        job(&chain).run(&service, || at(second)).unwrap_err();
+        assert_eq!(service.took(), ["forecast with token-2"], "{second}");
+    }
+    service.refusal = None;
+    assert!(job(&chain).run(&service, || at(800)).is_ok());
+    assert_eq!(service.took(), ["forecast with token-2"]);
+    // A clock that was set back trusts nothing that is of the old time.
+    service.refusal = Some(403);
+    job(&chain).run(&service, || at(-86_400)).unwrap_err();
+    assert_eq!(service.took().len(), 3);
 }
 
 #[test]
 fn a_refusal_right_after_the_login_is_the_answer() {
     let service = Service { refusal: Some(403), ..Service::default() };
-    job(&chain()).run(&service, at(0)).unwrap_err();
+    job(&chain()).run(&service, || at(0)).unwrap_err();
     assert_eq!(service.took(), ["login with pa55word", "forecast with token-1"]);
 }
 
 #[test]
 fn a_failed_login_says_so_and_how_long_to_wait() {
     let service = Service { login_refusal: Some(429), ..Service::default() };
-    let refused = job(&chain()).run(&service, at(0)).unwrap_err();
+    let refused = job(&chain()).run(&service, || at(0)).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "no forecast for `national`: logging in to locked: http://locked/login answered 429: `go away`"
@@ -178,7 +205,7 @@ fn a_failed_login_says_so_and_how_long_to_wait() {
 #[test]
 fn keys_are_shown_to_nobody() {
     let (service, chain) = (Service::default(), chain());
-    job(&chain).run(&service, at(0)).unwrap();
+    job(&chain).run(&service, || at(0)).unwrap();
     let shown = format!("{:?} {:?}", job(&chain), Locked { password: Secret::new("pa55word") }.request());
     assert!(!shown.contains("pa55word") && !shown.contains("token-1"), "{shown}");
     assert!(shown.contains("***"), "{shown}");

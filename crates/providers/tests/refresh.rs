@@ -203,7 +203,7 @@ fn a_target_that_nobody_understands_is_not_hurried() {
     let mut refresher = refresher(1);
     refresher.want(&wanted([("300", 60)]), at(0));
     let job = refresher.take_due(at(0)).unwrap();
-    let refused = job.run(&Offline, at(0)).unwrap_err();
+    let refused = job.run(&Offline, || at(0)).unwrap_err();
     assert!(refused.is_not_understood());
     assert!(
         refused.to_string().starts_with("no forecast for `300`: carbonTarget `300` is not one of"),
@@ -297,7 +297,7 @@ fn ten_thousand_targets_are_refreshed_once_each() {
     refresher.want(&all, at(0));
     let mut taken = BTreeSet::new();
     while let Some(job) = refresher.take_due(at(0)) {
-        let outcome = job.run(&Offline, at(0));
+        let outcome = job.run(&Offline, || at(0));
         assert!(refresher.finish(&job.target, outcome, at(0)).is_some());
         assert!(taken.insert(job.target));
     }
@@ -366,7 +366,7 @@ fn the_chain_is_asked_in_order_until_one_answers() {
         let watch = |asked: Asked<'_>| {
             seen.push(format!("{} {}", asked.provider, if asked.outcome.is_ok() { "ok" } else { "failed" }));
         };
-        let answer = job(timeout).run_watched(&network, at(0), watch).unwrap();
+        let answer = job(timeout).run_watched(&network, || at(0), watch).unwrap();
         assert_eq!(&*answer.forecast.source, source);
         let preferred = (tried.len() > 1).then_some("uk-carbon-intensity");
         assert_eq!(answer.forecast.stand_in_for.as_deref(), preferred);
@@ -380,7 +380,7 @@ fn who_does_not_have_the_target_is_not_stood_in_for() {
         Arc::new(UkCarbonIntensity::new("http://a")) as _,
         Arc::new(Fixed::new(CarbonIntensity::new(7.0).unwrap())) as _,
     ]);
-    let answer = Job::new(target("zone:DE"), seconds(2), chain).run(&Offline, at(0)).unwrap();
+    let answer = Job::new(target("zone:DE"), seconds(2), chain).run(&Offline, || at(0)).unwrap();
     assert_eq!((&*answer.forecast.source, answer.forecast.stand_in_for), ("static", None));
 }
 
@@ -391,7 +391,7 @@ fn a_chain_that_fails_says_what_each_had_to_say() {
         Arc::new(LegacyForecast::new("http://a")) as _,
     ]);
     let job = Job::new(target("national"), seconds(2), chain);
-    let refused = job.run(&Canned(&[("/forecast", "{}")]), at(0)).unwrap_err();
+    let refused = job.run(&Canned(&[("/forecast", "{}")]), || at(0)).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "no forecast for `national`: http://a/intensity/2027-01-15T06:00Z/fw48h answered 404: `no such page`; \
@@ -400,7 +400,7 @@ fn a_chain_that_fails_says_what_each_had_to_say() {
     );
     assert!(!refused.is_not_understood());
     let nobody = Job::new(job.target, job.timeout, Chain::default());
-    let refused = nobody.run(&Offline, at(0)).unwrap_err();
+    let refused = nobody.run(&Offline, || at(0)).unwrap_err();
     assert_eq!(refused.to_string(), "no forecast for `national`: no provider is configured");
 }
 

@@ -116,7 +116,7 @@ impl Refresh {
     fn run(&self, job: &Job, reader: &Reader, state: &State) {
         let stopwatch = Stopwatch::new(reader);
         let watch = |asked: Asked<'_>| watch(asked, stopwatch.lap());
-        let asked = AssertUnwindSafe(|| job.run_watched(&stopwatch, now(), watch));
+        let asked = AssertUnwindSafe(|| job.run_watched(&stopwatch, now, watch));
         // Nothing here is known to panic; but a job that is never finished would never be due again.
         let outcome = catch_unwind(asked).unwrap_or_else(|_| Err(lost(job)));
         let held = outcome.as_ref().is_err_and(RefreshError::is_held);

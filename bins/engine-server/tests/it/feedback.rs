@@ -82,6 +82,13 @@ fn numbered(source: &str, sequence: &Value) -> Value {
     json!({"source": source, "sequence": sequence, "flavour_counts": {"precision-70": 100}})
 }
 
+/// The same with the instant its window ended, as one that comes out of order has to say.
+fn late(source: &str, sequence: u64) -> Value {
+    let mut post = numbered(source, &json!(sequence));
+    post["windowEnd"] = json!(Timestamp::now().to_string());
+    post
+}
+
 #[test]
 fn a_repeat_is_answered_like_the_first_and_counts_nothing() {
     let server = fresh();
@@ -110,7 +117,7 @@ fn a_repeat_is_answered_like_the_first_and_counts_nothing() {
     let mut served = 200.0;
     for post in [
         numbered("router-a", &json!(6)),
-        numbered("router-a", &json!(0)),
+        late("router-a", 0),
         numbered("router-b", &json!(5)),
         numbered("router-a", &Value::Null),
         numbered("router-a", &Value::Null),
@@ -123,7 +130,11 @@ fn a_repeat_is_answered_like_the_first_and_counts_nothing() {
     // What is older than the 128 numbers below the newest is as good as counted.
     assert_eq!(feed(&server, &numbered("router-a", &json!(200))).json().get("duplicate"), None);
     assert_eq!(feed(&server, &numbered("router-a", &json!(71))).json()["duplicate"], true);
-    assert_eq!(feed(&server, &numbered("router-a", &json!(72))).json().get("duplicate"), None);
+    // One that is out of order is not about the present.
+    let refused = feed(&server, &numbered("router-a", &json!(72)));
+    refused.assert_problem(422);
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/windowEnd");
+    assert_eq!(feed(&server, &late("router-a", 72)).json().get("duplicate"), None);
 }
 
 #[test]

@@ -103,6 +103,9 @@ fn help_reads_so() {
               What the first provider knows: national, region:1..17 or postcode:OUTWARD in the UK,
               zone:DE, region:CAISO_NORTH, location:northeurope [default: national] [env:
               CARBON_API_TARGET=]
+          --carbon-api-zone <TARGET>
+              The one grid that URL/forecast knows, as a carbonTarget: other targets are not asked there
+              [default: it is taken for every target] [env: CARBON_API_ZONE=]
           --electricity-maps-token <SECRET>
               Key of Electricity Maps; the variable or a file keeps it out of the list of processes
               [env: ELECTRICITY_MAPS_TOKEN]
@@ -137,6 +140,9 @@ fn help_reads_so() {
           --carbon-configmap-signal <SIGNAL>
               What it tells, by the source behind it: average or marginal [env:
               CARBON_CONFIGMAP_SIGNAL=] [default: average]
+          --carbon-configmap-zone <TARGET>
+              The one grid that it knows, as a carbonTarget: other targets are refused [default: it is
+              taken for every target] [env: CARBON_CONFIGMAP_ZONE=]
           --carbon-prometheus-query <PROMQL>
               An expression in gCO2eq/kWh that gives one series [env: CARBON_PROMETHEUS_QUERY=]
           --carbon-prometheus-slot <SECONDS>
@@ -144,6 +150,9 @@ fn help_reads_so() {
               [default: 1800]
           --carbon-prometheus-signal <SIGNAL>
               What it tells: average or marginal [env: CARBON_PROMETHEUS_SIGNAL=] [default: average]
+          --carbon-prometheus-zone <TARGET>
+              The one grid that the expression is of, as a carbonTarget: other targets are refused
+              [default: it is taken for every target] [env: CARBON_PROMETHEUS_ZONE=]
           --carbon-rate <CALLS>
               Most calls per second to each provider, evenly spread [env: CARBON_RATE=] [default: 10]
           --carbon-quota <QUOTAS>

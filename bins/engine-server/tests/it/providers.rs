@@ -214,6 +214,8 @@ fn an_expression_is_asked_of_prometheus() {
         .env("CARBON_PROVIDER", "prometheus")
         .env("PROMETHEUS_URL", &upstream.url())
         .env("CARBON_PROMETHEUS_QUERY", "avg(grid)")
+        .env("CARBON_PROMETHEUS_ZONE", "DE")
+        .env("CARBON_API_TARGET", "zone:DE")
         .start();
     let schedule = server.schedule_when("default/default", from("prometheus", 193.5));
     assert_eq!(schedule["forecast"]["schedule"].as_array().unwrap().len(), 1, "a present, no forecast");
@@ -321,6 +323,30 @@ fn what_a_provider_misses_stops_the_start_and_is_named() {
     engine-server: CARBON_PROVIDER=watttime,uk-carbon-intensity: watttime tells marginal carbon intensity and uk-carbon-intensity average: expected providers of one signal, since a series never mixes the two
     engine-server: CARBON_PROVIDER=uk-carbon-intensity,configmap: uk-carbon-intensity tells average carbon intensity and configmap marginal: expected providers of one signal, since a series never mixes the two
     "#);
+}
+
+#[test]
+fn a_grid_that_is_none_or_not_the_default_target_stops_the_start() {
+    let none = "expected a carbonTarget such as DE, zone:DE or region:CAISO_NORTH: a name of 1 to 64 characters \
+                of ASCII without spaces";
+    let map = || Launch::bare().env("CARBON_PROVIDER", "configmap").env("CARBON_CONFIGMAP_FILE", "x");
+    for (launch, said) in [
+        (map().env("CARBON_CONFIGMAP_ZONE", "zone:"), format!("CARBON_CONFIGMAP_ZONE=zone:: {none}")),
+        (
+            Launch::bare().env("CARBON_API_URL", "http://x").env("CARBON_API_ZONE", "a b"),
+            format!("CARBON_API_ZONE=a b: {none}"),
+        ),
+        (
+            map().env("CARBON_CONFIGMAP_ZONE", "zone:DE"),
+            "CARBON_API_TARGET is missing: carbonTarget `national` is not one of configmap: expected `zone:DE`, \
+             the one grid it knows"
+                .into(),
+        ),
+    ] {
+        let output = launch.run();
+        let stderr = std::str::from_utf8(&output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.trim_end()), (Some(2), &*format!("engine-server: {said}")));
+    }
 }
 
 #[test]

@@ -55,9 +55,10 @@ came to:
   none        nothing at all
 
 How what was served is reported (--feedback): ok; late:N, N evaluations late; lost:P, each post
-lost with probability P; split, by three routers in mixed order; duplicated, each post twice, the
-second time at once or an interval late, numbered so that it counts once; none. What a table says
-was served is what was served, whatever was reported.
+lost with probability P; overtaken:P, by halves of an interval, the first of them an evaluation late
+with probability P; split, by three routers in mixed order; duplicated, each post twice, the second
+time at once or an interval late, numbered so that it counts once; none. What a table says was
+served is what was served, whatever was reported.
 
 Examples:
   engine-sim compare
@@ -171,7 +172,7 @@ pub(crate) struct EngineArgs {
     /// Time between evaluations [default: one slot of the carbon trace]
     #[arg(long, value_name = "SECONDS", value_parser = values::evaluate_every)]
     pub(crate) evaluate_every: Option<SignedDuration>,
-    /// How the engine comes to know what was served: ok, late:N, lost:P, split, duplicated or none
+    /// How the engine comes to know what was served: ok, late:N, lost:P, overtaken:P, split, duplicated or none
     #[arg(long, value_name = "FAULT", value_parser = values::reports, default_value_t = Reports::Prompt)]
     pub(crate) feedback: Reports,
     /// Whether the engine knows when the simulated time ends, as hindsight does: credit that is left then

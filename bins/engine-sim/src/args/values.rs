@@ -38,6 +38,8 @@ pub(crate) enum Reports {
     Late(u32),
     /// Every post lost with this probability.
     Lost(f64),
+    /// Two posts an interval, and with this probability the first of them an evaluation late.
+    Overtaken(f64),
     /// Three routers serve a part each and post in mixed order.
     Split,
     /// Every post twice, the second time at once or an interval late.
@@ -71,6 +73,7 @@ impl fmt::Display for Reports {
             Self::Prompt => f.write_str("ok"),
             Self::Late(evaluations) => write!(f, "late:{evaluations}"),
             Self::Lost(probability) => write!(f, "lost:{probability}"),
+            Self::Overtaken(probability) => write!(f, "overtaken:{probability}"),
             Self::Split => f.write_str("split"),
             Self::Duplicated => f.write_str("duplicated"),
             Self::None => f.write_str("none"),
@@ -99,18 +102,18 @@ pub(super) fn forecast_mode(text: &str) -> Result<ForecastMode, String> {
 pub(super) fn reports(text: &str) -> Result<Reports, String> {
     let wrong = || {
         format!(
-            "expected ok, late:N (N evaluations, 1 to {LATEST}), lost:P (P in [0, 1]), split, duplicated or none"
+            "expected ok, late:N (N evaluations, 1 to {LATEST}), lost:P or overtaken:P (P in [0, 1]), split, \
+             duplicated or none"
         )
     };
+    let part = |text: &str| text.parse().ok().filter(|part| (0.0..=1.0).contains(part)).ok_or_else(wrong);
     match text.trim().split_once(':') {
         Some(("late", late)) => match late.parse() {
             Ok(late) if (1..=LATEST).contains(&late) => Ok(Reports::Late(late)),
             _ => Err(wrong()),
         },
-        Some(("lost", lost)) => match lost.parse() {
-            Ok(lost) if (0.0..=1.0).contains(&lost) => Ok(Reports::Lost(lost)),
-            _ => Err(wrong()),
-        },
+        Some(("lost", lost)) => part(lost).map(Reports::Lost),
+        Some(("overtaken", overtaken)) => part(overtaken).map(Reports::Overtaken),
         Some(_) => Err(wrong()),
         None => match text.trim() {
             "ok" => Ok(Reports::Prompt),

@@ -101,9 +101,9 @@ fn record(
             }
         };
         bar.say(&format!("{target}: asking"));
-        let outcome = job.run(&reader, now());
+        let outcome = job.run(&reader, now);
         let failed = outcome.as_ref().err().map(ToString::to_string);
-        // Known from now on: what the forecast says of its receipt is when it was asked for.
+        // Known from now on: never earlier than what the forecast says of its receipt.
         let received = now();
         if let Some(news) = refresher.finish(target, outcome, received) {
             let noted = folder.take(&news.forecast, &news.actuals, received)?;

@@ -119,6 +119,9 @@ fn told(reports: Reports) -> String {
         Reports::Prompt => "told what was served".to_owned(),
         Reports::Late(evaluations) => format!("told what was served {evaluations} evaluations late"),
         Reports::Lost(part) => format!("told what was served but for {} % of it", rounded(100.0 * part, 3)),
+        Reports::Overtaken(part) => {
+            format!("told by halves what was served, {} % of the first ones late", rounded(100.0 * part, 3))
+        }
         Reports::Split => "told what was served by three routers".to_owned(),
         Reports::Duplicated => "told twice what was served".to_owned(),
         Reports::None => "not told what was served".to_owned(),

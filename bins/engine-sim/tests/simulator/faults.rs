@@ -3,7 +3,8 @@
 use crate::common::{Desk, json, number, result};
 
 const MODES: [&str; 5] = ["perfect", "vintages", "noisy:3", "self", "none"];
-const FAULTS: [&str; 7] = ["ok", "late:1", "late:10", "lost:0.3", "split", "duplicated", "none"];
+const FAULTS: [&str; 8] =
+    ["ok", "late:1", "late:10", "lost:0.3", "overtaken:0.3", "split", "duplicated", "none"];
 
 #[test]
 fn the_budget_is_kept_whatever_is_forecast_and_reported() {

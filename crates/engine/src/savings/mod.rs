@@ -3,6 +3,7 @@
 
 mod account;
 mod regret;
+mod spread;
 mod tariff;
 
 use jiff::SignedDuration;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::board::Emissions;
 use crate::prices::{Prices, half_hour_of};
 use crate::session::{Session, Setup};
-use crate::time::{earlier, middle};
+use crate::time::earlier;
 use account::{Account, Post};
 use regret::{Figure, Terms};
 use tariff::{Tariff, Unit};
@@ -81,8 +82,8 @@ impl Savings {
 }
 
 impl Session {
-    /// Counts what a post says was served: all of it in the half-hour that contains the window's middle, at
-    /// the energies in force. To be called ahead of the budget's booking.
+    /// Counts what a report says was served, at the energies in force: in the half-hour that contains the
+    /// window's middle, or spread by time over those of a window that is longer. To be called ahead of the budget's booking.
     pub(crate) fn count_savings(
         &mut self,
         feedback: &Feedback,
@@ -91,21 +92,6 @@ impl Session {
     ) {
         let Some(tariff) = self.savings.tariff else { return };
         let flavours = self.config.flavours();
-        let mut post = Post { by_flavour: vec![0; flavours.len()], ..Post::default() };
-        for (name, count) in &feedback.counts {
-            let flavour = self.believed.named(name).or_else(|| self.retired.named(name, now));
-            match flavour.and_then(|flavour| tariff.energy(flavour)) {
-                Some(energy) => {
-                    post.requests = post.requests.saturating_add(*count);
-                    post.energy.add(*count, energy);
-                    let place = flavours.iter().position(|flavour| flavour.enabled && &*flavour.name == name);
-                    let sum = place.and_then(|place| post.by_flavour.get_mut(place));
-                    let sum = sum.unwrap_or(&mut post.others);
-                    *sum = sum.saturating_add(*count);
-                }
-                None => post.unpriced = post.unpriced.saturating_add(*count),
-            }
-        }
         let balance = match self.budget.accounting() {
             // Requests begin with nothing banked.
             ledger::Accounting::Time => 0.0,
@@ -117,7 +103,26 @@ impl Session {
         };
         let account = account.get_or_insert_with(|| Box::new(Account::new(tariff.unit(), window.0)));
         let others = (tariff.best, tariff.constant_mix);
-        account.count(post, others, (window.0, middle(window), now), balance);
+        for part in spread::parts(window) {
+            let mut post = Post { by_flavour: vec![0; flavours.len()], ..Post::default() };
+            for (name, count) in &feedback.counts {
+                let count = part.of(*count);
+                let flavour = self.believed.named(name).or_else(|| self.retired.named(name, now));
+                match flavour.and_then(|flavour| tariff.energy(flavour)) {
+                    Some(energy) => {
+                        post.requests = post.requests.saturating_add(count);
+                        post.energy.add(count, energy);
+                        let place =
+                            flavours.iter().position(|flavour| flavour.enabled && &*flavour.name == name);
+                        let sum = place.and_then(|place| post.by_flavour.get_mut(place));
+                        let sum = sum.unwrap_or(&mut post.others);
+                        *sum = sum.saturating_add(count);
+                    }
+                    None => post.unpriced = post.unpriced.saturating_add(count),
+                }
+            }
+            account.count(post, others, (part.from, part.middle, now), balance);
+        }
     }
 
     /// Prices what was served, for counters and for whoever reads the schedule; nothing before anybody

@@ -138,6 +138,56 @@ fn a_post_about_what_was_polled_is_a_repeat() {
 }
 
 #[test]
+fn who_only_repeats_keeps_no_poll_away() {
+    let mut world = world();
+    let begun = world.now;
+    world.pass(secs(60));
+    let post = json!({"source": "router", "sequence": 1, "window_seconds": 60,
+        "windowEnd": world.now.to_string(), "flavour_counts": {"precision-100": 10}});
+    assert!(!world.feedback(post.clone()).duplicate);
+    let posted = world.now;
+    for _ in 0..11 {
+        // The hour of what was counted runs on: nothing is polled that may be posted yet.
+        assert!(world.feedback(post.clone()).duplicate);
+        assert_eq!(world.engine.polling(&world.id, world.now), Ok(Polling::Posted { at: posted }));
+        world.pass(secs(300));
+    }
+    world.pass(secs(300));
+    assert!(world.feedback(post.clone()).duplicate);
+    assert_eq!(world.engine.polling(&world.id, world.now), Ok(Polling::Wanted { from: posted }));
+    let now = world.now;
+    assert_eq!(poll(&mut world, (begun, now), &[("precision-100", 70)]), Polled::Refused);
+    assert_eq!(poll(&mut world, (posted, now), &[("precision-100", 60)]), counted());
+    assert!(world.feedback(post).duplicate);
+    world.pass(secs(60));
+    assert_eq!(served(&world), 70);
+}
+
+#[test]
+fn a_post_about_what_was_polled_keeps_polls_away_where_it_says_more() {
+    let mut world = world();
+    let begun = world.now;
+    world.pass(secs(60));
+    let polled = world.now;
+    assert_eq!(poll(&mut world, (begun, polled), &[("precision-100", 100)]), counted());
+    world.pass(secs(10));
+    let about = |world: &mut World, end: Timestamp| {
+        world.feedback(json!({"window_seconds": 30, "windowEnd": end.to_string(), "flavour_counts": {}}))
+    };
+    for end in [polled - secs(7), polled] {
+        assert!(about(&mut world, end).duplicate);
+        assert_eq!(world.engine.polling(&world.id, world.now), Ok(Polling::Wanted { from: polled }));
+    }
+    // A router that posts now: if it were polled on, none of its posts would ever count.
+    assert!(about(&mut world, polled + secs(5)).duplicate);
+    let now = world.now;
+    assert_eq!(world.engine.polling(&world.id, now), Ok(Polling::Posted { at: now }));
+    world.pass(secs(25));
+    let end = world.now;
+    assert!(!about(&mut world, end).duplicate);
+}
+
+#[test]
 fn notes_are_published_until_there_are_others() {
     let mut world = world();
     world.engine.note(&world.id, vec!["not polled".into()]).unwrap();

@@ -163,6 +163,129 @@ fn what_a_missing_post_may_have_said_is_not_spent_again() {
     assert!(idle - lost > 0.99 * 150.0 * 0.25, "{idle} {lost}");
 }
 
+/// What may be spent after half-minutes were served, told in that order. All that is published errs by 0.3,
+/// so that much is held back; what is served by 0.03.
+fn spendable_after(order: &[u64]) -> f64 {
+    let mut world = fed("receding-horizon");
+    world.manual(json!({"flavourWeights": {"precision-70": 1}, "ttlSeconds": 3_600}));
+    let begun = world.now;
+    let half_minutes = |count: u64| secs(30 * i64::try_from(count).unwrap());
+    for number in order {
+        let end = begun + half_minutes(*number + 1);
+        if end > world.now {
+            world.pass(end.duration_since(world.now));
+        }
+        let post = Feedback {
+            window_end: Some(end),
+            counts: vec![("precision-100".into(), 90), ("precision-70".into(), 10)],
+            ..numbered("router", *number, "precision-100")
+        };
+        assert!(!world.engine.feedback(&world.id, &post, world.now).unwrap().duplicate);
+    }
+    world.pass(secs(60));
+    world.json()["diagnostics"]["budget_credit"].as_f64().unwrap()
+}
+
+#[test]
+fn posts_that_overtake_one_another_come_to_what_they_do_in_order() {
+    let in_order: Vec<u64> = (0..120).collect();
+    let mut swapped = in_order.clone();
+    swapped[1..119].chunks_mut(2).for_each(<[u64]>::reverse);
+    assert_eq!((&swapped[..5], swapped[119]), (&[0, 2, 1, 4, 3][..], 119));
+    let expected = spendable_after(&in_order);
+    let spendable = spendable_after(&swapped);
+    assert!((spendable - expected).abs() < 1e-9, "{spendable}, expected {expected}");
+    // One that never comes is held back, as far as it goes: it is about two intervals, in each of which three
+    // hundred may come at most.
+    let but_one: Vec<u64> = in_order.into_iter().filter(|number| *number != 100).collect();
+    let lost = expected - spendable_after(&but_one);
+    assert!((2.0 + 0.25 * 300.0..2.0 + 0.25 * 600.0).contains(&lost), "{lost}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Posts of twenty seconds, as published: late, out of order, twice or never. What may be spent is never
+    /// more than what was saved, told or not.
+    #[test]
+    fn whatever_comes_late_twice_or_never_no_more_is_spent_than_was_saved(
+        minutes in prop::collection::vec(
+            (prop::bool::weighted(0.2), any::<[u8; 3]>(), prop::collection::vec(any::<prop::sample::Index>(), 0..4)),
+            1..90,
+        ),
+    ) {
+        let mut world = fed("receding-horizon");
+        let (mut number, mut saved) = (0, 0.0);
+        // Three hundred a minute.
+        let mut serve = |world: &mut World| {
+            let weights = world.weights();
+            world.pass(secs(20));
+            let names = ["precision-100", "precision-85", "precision-70"].into_iter().zip(&weights);
+            let post = Feedback {
+                window_seconds: 20.0,
+                window_end: Some(world.now),
+                counts: names.map(|(name, weight)| (name.to_owned(), u64::from(*weight))).collect(),
+                ..numbered("router", number, "precision-100")
+            };
+            number += 1;
+            let [_, middle, worst] = weights[..] else { panic!("{weights:?}") };
+            (post, 5.0 - 0.15 * f64::from(middle) - 0.3 * f64::from(worst))
+        };
+        for _ in 0..90 {
+            let (post, of_it) = serve(&mut world);
+            saved += of_it;
+            world.engine.feedback(&world.id, &post, world.now).unwrap();
+        }
+        let (mut sent, mut waiting) = (Vec::new(), Vec::new());
+        for (overriding, fates, late) in minutes {
+            if overriding {
+                world.manual(json!({"flavourWeights": {"precision-70": 1}, "ttlSeconds": 60}));
+            }
+            for fate in fates {
+                let (post, of_it) = serve(&mut world);
+                saved += of_it;
+                match fate {
+                    0..30 => {}
+                    30..120 => waiting.push(post),
+                    _ => {
+                        world.engine.feedback(&world.id, &post, world.now).unwrap();
+                        sent.push(post);
+                    }
+                }
+            }
+            for late in late {
+                if !waiting.is_empty() && late.index(5) > 0 {
+                    let post = waiting.swap_remove(late.index(waiting.len()));
+                    world.engine.feedback(&world.id, &post, world.now).unwrap();
+                    sent.push(post);
+                } else if !sent.is_empty() {
+                    let repeat = &sent[late.index(sent.len())];
+                    let answer = world.engine.feedback(&world.id, repeat, world.now).unwrap();
+                    prop_assert!(answer.duplicate);
+                }
+            }
+            let credit = world.json()["diagnostics"]["budget_credit"].as_f64().unwrap();
+            prop_assert!(credit <= saved + 1e-3, "{} may be spent of {}", credit, saved);
+        }
+    }
+}
+
+#[test]
+fn a_post_that_comes_out_of_order_says_when_its_window_ended() {
+    let mut world = fed("p100");
+    for sequence in [1, 3] {
+        let post = numbered("router", sequence, "precision-100");
+        assert!(!world.engine.feedback(&world.id, &post, world.now).unwrap().duplicate);
+    }
+    let late = numbered("router", 2, "precision-100");
+    let error = world.engine.feedback(&world.id, &late, world.now).unwrap_err().to_string();
+    insta::assert_snapshot!(error, @"/windowEnd: missing: post 2 of `router` comes after its post 3, so what it says is not of the present; expected the instant its window ended");
+    let corrected = Feedback { window_end: Some(world.now - secs(20)), ..late.clone() };
+    assert!(!world.engine.feedback(&world.id, &corrected, world.now).unwrap().duplicate);
+    // Once it is counted it is a repeat, whatever it does not say.
+    assert!(world.engine.feedback(&world.id, &late, world.now).unwrap().duplicate);
+}
+
 #[test]
 fn a_post_that_is_refused_keeps_its_number() {
     let mut world = fed("p100");

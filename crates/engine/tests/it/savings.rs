@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use engine::{Emissions, EngineOptions};
+use engine::{Emissions, EngineOptions, Polled};
 use jiff::SignedDuration;
 use models::savings::{Emitted, SavingsReport};
 use models::{CarbonIntensity, CarbonTarget, FlavourSet, Forecast, Slot, Timestamp};
@@ -127,6 +127,28 @@ fn grams_are_energy_times_the_intensity_of_the_half_hour() {
     assert_eq!(document["sinceStart"]["unpricedRequests"], 0);
     assert_close(document["sinceStart"]["emitted"].as_f64().unwrap(), expected[0]);
     assert!(document.get("relative").is_none() && document.get("hindsight").is_none());
+}
+
+#[test]
+fn a_poll_that_catches_up_is_priced_by_the_half_hours_it_is_about() {
+    let mut world = llm();
+    world.observe(&[200.0, 500.0, 100.0, 300.0]);
+    let begun = world.now;
+    world.pass(secs(6_300));
+    let counts = [("large".to_owned(), 7), ("small".to_owned(), 3_500)];
+    let now = world.now;
+    let polled = world.engine.poll(&world.id, (begun, now), &counts, now);
+    assert_eq!(polled, Ok(Polled::Counted { unknown: vec![] }));
+    world.pass(secs(60));
+    // Three half-hours, and half of one; by whole requests that add up.
+    let parts = [
+        grams([2, 0, 1_000], 200.0),
+        grams([2, 0, 1_000], 500.0),
+        grams([2, 0, 1_000], 100.0),
+        grams([1, 0, 500], 300.0),
+    ];
+    let expected = [0, 1, 2].map(|index| parts.iter().map(|part| part[index]).sum());
+    assert_is(savings(&world).since_start, 3_507, expected);
 }
 
 #[test]

@@ -44,6 +44,12 @@ struct Interval {
     /// Whether its report is known to be missing: nothing but that report releases what is held back.
     #[serde(default)]
     missing: bool,
+    /// Whether a report that may be about it is known to be missing, and may still come.
+    #[serde(default)]
+    awaited: bool,
+    /// Whether a report has reached its end: but for what is missing, all is told.
+    #[serde(default)]
+    reached: bool,
 }
 
 /// What an interval was once it has ended.
@@ -71,21 +77,20 @@ impl Intervals {
         self.latest = self.latest.max(now.as_millisecond());
         let last = self.remembered.back_mut().filter(|_| self.running)?;
         self.running = false;
-        if self.reached >= self.latest && !last.missing {
-            last.left = 0;
-        }
+        last.reached |= self.reached >= self.latest;
+        last.settle();
         let milliseconds = u64::try_from(self.latest.saturating_sub(last.start)).unwrap_or(0);
         Some(Ended { target: last.target, planned: last.planned, milliseconds })
     }
 
     /// Begins an interval, after [`Intervals::end`], in which at most `left` may come. Answers what was held
-    /// back for one that is forgotten now and whose report is missing: it counts as spent.
+    /// back for one that is forgotten now and whose report is missing still: it counts as spent.
     pub(super) fn begin(&mut self, id: PostingId, target: u32, planned: u32, left: u64) -> i128 {
         let mut spent = 0;
         if self.remembered.len() == MAX_OPEN
             && let Some(forgotten) = self.remembered.pop_front()
         {
-            if forgotten.missing {
+            if forgotten.missing || forgotten.awaited {
                 spent = forgotten.held();
             } else {
                 self.unreported = self.unreported.saturating_add(forgotten.held());
@@ -94,7 +99,16 @@ impl Intervals {
             self.unreported_target = Some(least);
             self.forgotten_until = self.remembered.front().map_or(self.latest, |next| next.start);
         }
-        self.remembered.push_back(Interval { id, start: self.latest, target, planned, left, missing: false });
+        self.remembered.push_back(Interval {
+            id,
+            start: self.latest,
+            target,
+            planned,
+            left,
+            missing: false,
+            awaited: false,
+            reached: false,
+        });
         self.running = true;
         self.reached = -FARTHEST;
         spent
@@ -115,7 +129,8 @@ impl Intervals {
     /// altogether, as reports come in the order of time. Answers what counts as spent from now on.
     ///
     /// Where reports before this one are missing, what ended by then and is not all in its window may have
-    /// been in theirs: it is released by its own report only.
+    /// been in theirs: it is released by its own report only. What reports that are awaited may be about is
+    /// released once they are awaited no more.
     pub(super) fn release(&mut self, report: &Report<'_>, requests: u64, excess: i128) -> i128 {
         let (from, at) = (report.from.as_millisecond(), report.to.as_millisecond());
         let missing = report.before == Before::Missing;
@@ -126,9 +141,14 @@ impl Intervals {
             None => self.unreported = self.unreported.saturating_sub(excess.max(0)).max(0),
         }
         self.reached = self.reached.max(at);
+        let awaited = |start: i64, end: i64| {
+            let mut spans = report.awaited.iter();
+            spans.any(|(from, to)| start < to.as_millisecond() && from.as_millisecond() < end)
+        };
         let mut spent = 0;
         if at >= self.forgotten_until {
-            spent = if missing { self.unreported } else { 0 };
+            let told = !missing && !awaited(-FARTHEST, self.forgotten_until);
+            spent = if told { 0 } else { self.unreported };
             self.unreported = 0;
             self.unreported_target = None;
         }
@@ -138,12 +158,14 @@ impl Intervals {
             // The report says all there is to say up to its end.
             let whole = Some(interval.id) == report.interval && from <= interval.start;
             interval.missing |= missing && !whole && interval.start < at;
+            interval.awaited = awaited(interval.start, end);
             if end <= at {
-                interval.missing &= !whole;
-                if !interval.missing {
-                    interval.left = 0;
+                interval.reached = true;
+                if whole {
+                    (interval.left, interval.missing) = (0, false);
                 }
             }
+            interval.settle();
             end = interval.start;
         }
         spent
@@ -153,7 +175,7 @@ impl Intervals {
     pub(super) fn release_all(&mut self) {
         self.unreported = 0;
         for interval in &mut self.remembered {
-            (interval.left, interval.missing) = (0, false);
+            (interval.left, interval.missing, interval.awaited) = (0, false, false);
         }
     }
 
@@ -178,6 +200,13 @@ impl Intervals {
 }
 
 impl Interval {
+    /// Holds nothing back any more, if all is told.
+    fn settle(&mut self) {
+        if self.reached && !self.missing && !self.awaited {
+            self.left = 0;
+        }
+    }
+
     /// What may still be spent in it beyond the target.
     fn held(&self) -> i128 {
         i128::from(self.left) * i128::from(self.planned.saturating_sub(self.target))

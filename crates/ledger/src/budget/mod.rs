@@ -66,7 +66,7 @@ pub struct ServedAt {
 pub enum Before {
     /// All were told, or nobody can say: windows that were not reported on had no requests.
     Told,
-    /// Some are missing, as a gap in their numbers shows: whatever was not reported on may be among them.
+    /// Some are missing, and nobody can say which: whatever was not reported on may be among them.
     Missing,
 }
 
@@ -81,6 +81,9 @@ pub struct Report<'a> {
     pub to: Timestamp,
     /// What is known of the reports before this one.
     pub before: Before,
+    /// The spans of time, from and to, that reports may be about which are known to be missing and may still
+    /// come: all that are open, by whoever's numbers, now that this report is there.
+    pub awaited: &'a [(Timestamp, Timestamp)],
     /// What was served in it.
     pub served: &'a [ServedAt],
 }
@@ -131,9 +134,12 @@ pub struct Report<'a> {
 /// # Feedback that is lost
 ///
 /// A report that follows on missing ones ([`Before::Missing`]) releases its own interval only. What is held
-/// back for others that ended stays so until their own report comes; if it has not come once they are
-/// forgotten, that is taken for spent. So a lost report costs what might have been spent, never more than
-/// `n_up` requests, and the first claim holds with the surprises of all intervals that nobody reported on.
+/// back for others that ended stays so until their own report comes. Where it is known what the missing ones
+/// may be about ([`Report::awaited`]), what is held back there stays so until they have come, and is released
+/// then as if they had come in time: nothing that is told is missing any more. What has not been released
+/// once an interval is forgotten is taken for spent. So a lost report costs what might have been spent, never
+/// more than `n_up` requests, and the first claim holds with the surprises of all intervals that nobody
+/// reported on.
 ///
 /// # Order
 ///
@@ -229,7 +235,7 @@ impl ErrorBudget {
     /// of those remembered, the one in force, and those forgotten before a report reached their end. What
     /// was held back for the interval is released as far as it is booked now, and all of it for intervals
     /// that ended by [`Report::to`]; where reports before it are missing, for those that its own window
-    /// covers.
+    /// covers; and where some are awaited, for those that none of them can be about.
     ///
     /// The first report ever, also one of nothing served, switches to [`Accounting::Requests`] from a
     /// balance of 0.
@@ -260,7 +266,7 @@ impl ErrorBudget {
     /// [`ErrorBudget::report`] of what was `served` in the interval `id`, in a window that ended at `at`,
     /// where nothing is known to be missing.
     pub fn serve(&mut self, id: Option<PostingId>, at: Timestamp, served: &[ServedAt]) {
-        self.report(&Report { interval: id, from: at, to: at, before: Before::Told, served });
+        self.report(&Report { interval: id, from: at, to: at, before: Before::Told, awaited: &[], served });
     }
 
     /// What is counted.

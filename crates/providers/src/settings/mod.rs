@@ -16,7 +16,7 @@ use crate::uk::UK_BASE_URL;
 use crate::watttime::WATTTIME_BASE_URL;
 use crate::{
     Adapter, CarbonAwareSdk, ConfigMap, ElectricityMaps, LegacyForecast, Prometheus, Secret,
-    UkCarbonIntensity, WattTime,
+    UkCarbonIntensity, WattTime, Zone,
 };
 
 use source::Member;
@@ -46,7 +46,7 @@ pub struct Spec {
 }
 
 /// Every setting, `carbon-provider` first.
-pub const SPECS: [Spec; 21] = [
+pub const SPECS: [Spec; 24] = [
     Spec {
         flag: "carbon-provider",
         variable: "CARBON_PROVIDER",
@@ -70,6 +70,14 @@ pub const SPECS: [Spec; 21] = [
         hidden: false,
         default: None,
         help: "What the first provider knows: national, region:1..17 or postcode:OUTWARD in the UK, zone:DE, region:CAISO_NORTH, location:northeurope [default: national]",
+    },
+    Spec {
+        flag: "carbon-api-zone",
+        variable: "CARBON_API_ZONE",
+        value: "TARGET",
+        hidden: false,
+        default: None,
+        help: "The one grid that URL/forecast knows, as a carbonTarget: other targets are not asked there [default: it is taken for every target]",
     },
     Spec {
         flag: "electricity-maps-token",
@@ -184,6 +192,14 @@ pub const SPECS: [Spec; 21] = [
         help: "What it tells, by the source behind it: average or marginal",
     },
     Spec {
+        flag: "carbon-configmap-zone",
+        variable: "CARBON_CONFIGMAP_ZONE",
+        value: "TARGET",
+        hidden: false,
+        default: None,
+        help: "The one grid that it knows, as a carbonTarget: other targets are refused [default: it is taken for every target]",
+    },
+    Spec {
         flag: "carbon-prometheus-query",
         variable: "CARBON_PROMETHEUS_QUERY",
         value: "PROMQL",
@@ -214,6 +230,14 @@ pub const SPECS: [Spec; 21] = [
         hidden: false,
         default: Some("average"),
         help: "What it tells: average or marginal",
+    },
+    Spec {
+        flag: "carbon-prometheus-zone",
+        variable: "CARBON_PROMETHEUS_ZONE",
+        value: "TARGET",
+        hidden: false,
+        default: None,
+        help: "The one grid that the expression is of, as a carbonTarget: other targets are refused [default: it is taken for every target]",
     },
 ];
 
@@ -298,7 +322,11 @@ fn uk(given: &dyn Given, members: &mut Vec<Member>) -> Result<(), BadSetting> {
         return Ok(());
     };
     members.push(ready(UkCarbonIntensity::new(url.clone())));
-    members.push(ready(LegacyForecast::new(url)));
+    let legacy = LegacyForecast::new(url);
+    members.push(ready(match zone(given, "carbon-api-zone")? {
+        Some(zone) => legacy.with_zone(zone),
+        None => legacy,
+    }));
     Ok(())
 }
 
@@ -364,7 +392,11 @@ fn configmap(given: &dyn Given) -> Result<ConfigMap, BadSetting> {
         }
         (Some(_), Some(_)) => return Err(both("carbon-configmap-url", "carbon-configmap-file")),
     };
-    Ok(ConfigMap::new(url, signal(given, "carbon-configmap-signal")?))
+    let map = ConfigMap::new(url, signal(given, "carbon-configmap-signal")?);
+    Ok(match zone(given, "carbon-configmap-zone")? {
+        Some(zone) => map.with_zone(zone),
+        None => map,
+    })
 }
 
 fn prometheus(given: &dyn Given) -> Result<Prometheus, BadSetting> {
@@ -378,7 +410,12 @@ fn prometheus(given: &dyn Given) -> Result<Prometheus, BadSetting> {
         .filter(|slot| (1..=86_400).contains(slot))
         .ok_or_else(|| given.wrong("carbon-prometheus-slot", &format_args!("expected {expected}")))?;
     let signal = signal(given, "carbon-prometheus-signal")?;
-    Ok(Prometheus::new(&url, query).with_slot(SignedDuration::from_secs(slot.into())).with_signal(signal))
+    let slot = SignedDuration::from_secs(slot.into());
+    let prometheus = Prometheus::new(&url, query).with_slot(slot).with_signal(signal);
+    Ok(match zone(given, "carbon-prometheus-zone")? {
+        Some(zone) => prometheus.with_zone(zone),
+        None => prometheus,
+    })
 }
 
 fn signal(given: &dyn Given, id: &str) -> Result<Signal, BadSetting> {
@@ -386,6 +423,10 @@ fn signal(given: &dyn Given, id: &str) -> Result<Signal, BadSetting> {
         None => Ok(Signal::Average),
         Some(word) => Signal::parse(word).ok_or_else(|| given.wrong(id, &"expected average or marginal")),
     }
+}
+
+fn zone(given: &dyn Given, id: &str) -> Result<Option<Zone>, BadSetting> {
+    given.text(id).map(Zone::new).transpose().map_err(|wrong| given.wrong(id, &wrong))
 }
 
 /// What the provider cannot do without.

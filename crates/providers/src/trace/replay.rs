@@ -126,7 +126,7 @@ impl Adapter for TraceAdapter {
         let forecast = Forecast::new(NAME, None, now, self.ahead(now)).map_err(|_| NotUnderstood {
             target: target.to_string(),
             provider: NAME.into(),
-            expected: "a trace with at least one slot",
+            expected: "a trace with at least one slot".into(),
         })?;
         Ok(Plan::Known(forecast.with_signal(self.signal).with_accounting(self.accounting)))
     }

@@ -1,7 +1,7 @@
 //! The carbon-intensity exporter's ConfigMap.
 
 use models::Signal;
-use providers::{Adapter, BadAnswer, ConfigMap};
+use providers::{Adapter, BadAnswer, ConfigMap, Zone};
 
 use crate::{at, parse, shape, url};
 
@@ -26,6 +26,22 @@ fn every_target_is_the_one_document() {
         assert_eq!(url(&adapter(), target), Ok("file:///etc/carbon/data".into()));
     }
     assert_eq!(adapter().signal(), Signal::Marginal);
+}
+
+#[test]
+fn a_map_of_a_zone_refuses_every_other_target() {
+    let adapter = adapter().with_zone(Zone::new("CAISO_NORTH").unwrap());
+    for target in ["CAISO_NORTH", "region:CAISO_NORTH", "region: caiso_north "] {
+        assert_eq!(url(&adapter, target), Ok("file:///etc/carbon/data".into()), "{target}");
+    }
+    for target in ["national", "region:PSCO", "CAISO", ""] {
+        assert_eq!(
+            url(&adapter, target).unwrap_err(),
+            format!(
+                "carbonTarget `{target}` is not one of configmap: expected `CAISO_NORTH`, the one grid it knows"
+            )
+        );
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use models::Signal;
-use providers::{Adapter, Prometheus};
+use providers::{Adapter, Prometheus, Zone};
 
 use crate::{parse, shape, url};
 
@@ -23,6 +23,34 @@ fn the_expression_is_evaluated_at_whole_five_minutes() {
                 grid%5Fintensity%7Bzone%3D%22DE%22%7D%20%2A%201000&time=1516450200"
                 .into())
         );
+    }
+}
+
+#[test]
+fn an_expression_of_a_zone_refuses_every_other_target() {
+    let of = |zone: &str| adapter().with_zone(Zone::new(zone).unwrap());
+    for (zone, target, answered) in [
+        ("zone:DE", "zone:DE", true),
+        ("zone:DE", " de", true),
+        ("DE", "Zone:de", true),
+        ("zone:DE", "region:DE", false),
+        ("zone:DE", "zone:FR", false),
+        // The UK's API calls its grid so; no other grid is `national`.
+        ("DE", "national", false),
+        ("GB", "national", true),
+        ("national", "zone:GB", true),
+        ("national", "region:13", false),
+        ("region:13", "national", false),
+    ] {
+        assert_eq!(url(&of(zone), target).is_ok(), answered, "{zone} {target}");
+    }
+    let refused = url(&of("zone:DE"), "national").unwrap_err();
+    assert_eq!(
+        refused,
+        "carbonTarget `national` is not one of prometheus: expected `zone:DE`, the one grid it knows"
+    );
+    for wrong in ["", " ", "zone:", "a b", "zone: DE", "Köln", &"Z".repeat(65)] {
+        assert!(Zone::new(wrong).is_err(), "{wrong}");
     }
 }
 
