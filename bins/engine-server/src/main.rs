@@ -154,7 +154,9 @@ fn begin(
         store::start(state, keeper)?;
         state.act_and_wait(start)?;
     } else {
-        tracing::info!("state is kept in memory: a restart forgets it, unless --state-dir says where to keep it");
+        tracing::info!(
+            "state is kept in memory: a restart forgets it, unless --state-dir says where to keep it"
+        );
     }
     // The default schedule exists from the first request on.
     if state.engine().config(&state.default_id).is_none() {

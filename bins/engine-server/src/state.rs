@@ -94,7 +94,7 @@ impl State {
         };
         if let Err(input) = queue.tell(input) {
             queue.note_unrecorded(1);
-            self.act_at_once(input);
+            self.act_at_once(*input);
         }
     }
 

@@ -31,11 +31,11 @@ impl Engine {
     /// Begins a base: what [`Engine::base_parts`] hands out is what this engine is now, whatever happens
     /// meanwhile. One that was not handed out to its end is given up.
     pub fn begin_base(&mut self) {
-        let mut ready = VecDeque::from([Part::Engine(EngineState {
+        let mut ready = VecDeque::from([Part::Engine(Box::new(EngineState {
             options: StoredOptions::from(&self.options),
             published: self.published,
             last_tick: self.last_tick,
-        })]);
+        }))]);
         let targets = self.forecasts.iter();
         ready.extend(targets.map(|(target, known)| Part::Target(target.clone(), Box::new(known.save()))));
         self.base = Some(Base { ready, ..Base::default() });
@@ -92,7 +92,7 @@ impl Engine {
     pub fn restore_part(&mut self, part: Part) -> Result<(), BadState> {
         match part {
             Part::Archive(_) => Ok(()),
-            Part::Engine(_) => Err(BadState::new("the engine", "it stands twice")),
+            Part::Engine(_) => Err(BadState::new(&"the engine", "it stands twice")),
             Part::Target(target, state) => {
                 let known = Known::restore(&target, *state)?;
                 self.forecasts.restore(target, known);
@@ -103,7 +103,7 @@ impl Engine {
                     return Err(BadState::new(&id, "it stands twice"));
                 }
                 let setup = self.setup(&id, state.overrides.clone(), |_| Ok(()));
-                let setup = setup.map_err(|problems| BadState::new(&id, problems))?;
+                let setup = setup.map_err(|problems| BadState::new(&id, &problems))?;
                 let session = Session::restore(&id, *state, setup)?;
                 if let Some(due) = session.due {
                     self.due.insert((due, id.clone()));

@@ -13,8 +13,8 @@ use models::{
 use policies::{Menu, Registry};
 use serde_json::{Map, Value};
 
-use crate::base::Base;
 use crate::answers::{Accepted, FeedbackReport, Polled, Tick, WantedForecast};
+use crate::base::Base;
 use crate::board::{Board, Published, Publisher, View};
 use crate::cadence::Cadence;
 use crate::error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
@@ -108,7 +108,9 @@ impl Engine {
     /// Which carbon targets the schedules would ask for if these were the defaults.
     pub fn asked_targets(&self, defaults: &Overrides) -> BTreeSet<CarbonTarget> {
         let sessions = self.sessions.values();
-        sessions.map(|session| Config::resolve(defaults, &session.overrides).carbon_target().clone()).collect()
+        sessions
+            .map(|session| Config::resolve(defaults, &session.overrides).carbon_target().clone())
+            .collect()
     }
 
     /// What readers look at.

@@ -52,7 +52,8 @@ const EXPECTED_FOR: SignedDuration = SignedDuration::from_mins(10);
 impl Expected {
     /// Whether these can be a schedule's: finite, and not too many.
     pub(crate) fn is_sound(&self) -> bool {
-        self.slots.len() <= MAX_ESTIMATES && self.slots.iter().chain([&self.rate, &self.seen]).all(|n| n.is_finite())
+        self.slots.len() <= MAX_ESTIMATES
+            && self.slots.iter().chain([&self.rate, &self.seen]).all(|n| n.is_finite())
     }
 
     /// Brings what is expected on average up to date.

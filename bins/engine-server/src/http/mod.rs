@@ -19,7 +19,9 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource, ResponseError as _, Route, guard, middleware, web};
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer, Resource, ResponseError as _, Route, guard, middleware, web,
+};
 use models::ScheduleId;
 
 use crate::forecasts::Refresh;

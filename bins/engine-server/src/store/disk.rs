@@ -220,9 +220,14 @@ impl Disk {
             if let Some(packed) = outcomes.get(number).map_err(of_storage)? {
                 published(number, unpack(packed.value(), "what a record published")?)?;
             }
-            take(Kept::Record(number, unpack::<Record>(packed.value(), "a record")?))?;
+            take(Kept::Record(number, Box::new(unpack::<Record>(packed.value(), "a record")?)))?;
         }
         Ok(())
+    }
+
+    /// The first instant that a replay can begin with.
+    pub(crate) fn replay_from(&self) -> Option<Timestamp> {
+        self.bases.iter().find(|(_, base)| base.is_whole).map(|(_, base)| base.at)
     }
 
     /// Bytes of the records since the newest base.
@@ -333,7 +338,8 @@ fn forget(write: &WriteTransaction, garbage: &mut Vec<u64>, bases: &[(u64, Base)
     let mut room = FORGOTTEN_AT_ONCE;
     if let Some(retired) = garbage.last().copied() {
         let mut parts = write.open_table(PARTS).map_err(of_table)?;
-        let rows = parts.extract_from_if((retired, 0)..=(retired, u64::MAX), |_, _| true).map_err(of_storage)?;
+        let rows =
+            parts.extract_from_if((retired, 0)..=(retired, u64::MAX), |_, _| true).map_err(of_storage)?;
         let mut removed = 0;
         for row in rows.take(room) {
             row.map_err(of_storage)?;
@@ -365,7 +371,8 @@ fn pack(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
 }
 
 fn unpack<T: DeserializeOwned>(packed: &[u8], what: &str) -> Result<T, StoreError> {
-    rmp_serde::from_slice(packed).map_err(|error| StoreError::Damaged(format!("{what} cannot be read: {error}")))
+    rmp_serde::from_slice(packed)
+        .map_err(|error| StoreError::Damaged(format!("{what} cannot be read: {error}")))
 }
 
 fn io(error: impl std::fmt::Display) -> StoreError {

@@ -27,7 +27,7 @@ const EVALUATIONS_BEHIND_EACH: u64 = 5;
 /// Bytes of records after which a base is due.
 const BYTES_BEHIND: u64 = 32 << 20;
 /// A base is due at least this often, so that a replay can begin within the last day.
-const BASE_EVERY: Duration = Duration::from_secs(12 * 3600);
+const BASE_EVERY: Duration = Duration::from_hours(12);
 
 type Reply = Option<oneshot::Sender<Result<Answer, Refused>>>;
 
@@ -108,7 +108,9 @@ impl Keeper {
             }
             self.turn(state, queue, batch);
             if let Some(done) = stop {
-                if self.failed.is_none() && let Err(problem) = self.write_base(state) {
+                if self.failed.is_none()
+                    && let Err(problem) = self.write_base(state)
+                {
                     tracing::warn!(target: "engine_server::store", %problem, "no last base was written: the next start takes longer");
                 }
                 let _ = done.send(());
@@ -173,18 +175,18 @@ impl Keeper {
             self.base = None;
             metrics::counter!("state_bases_total").increment(1);
         }
-        self.act(state, queue, changes.records, replies);
+        self.act(state, queue, &changes.records, replies);
     }
 
     /// The engine acts upon what is durable.
-    fn act(&mut self, state: &State, queue: &Queue, records: Vec<(u64, Record)>, replies: Vec<Reply>) {
+    fn act(&mut self, state: &State, queue: &Queue, records: &[(u64, Record)], replies: Vec<Reply>) {
         let mut answers = Vec::with_capacity(replies.len());
         {
             let mut engine = state.engine();
             // What was published unrecorded is compared with nothing, nor is what follows from it.
             self.outcomes.take();
             let is_comparable = !queue.unrecorded.load(Ordering::Acquire);
-            for (number, record) in &records {
+            for (number, record) in records {
                 let answer = act_upon(&mut engine, state, record);
                 let outcomes = self.outcomes.take();
                 self.evaluations += outcomes.len() as u64;

@@ -52,7 +52,9 @@ pub(crate) struct StoreSettings {
 /// An input that was not acted upon.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    #[error("this cannot be kept now, so it was not done: the state cannot be written ({0}); try again later")]
+    #[error(
+        "this cannot be kept now, so it was not done: the state cannot be written ({0}); try again later"
+    )]
     NotDurable(String),
     #[error("too much waits to be written already: try again later")]
     Busy,
@@ -114,10 +116,10 @@ impl Queue {
     }
 
     /// Hands over what nobody waits for; it comes back where there is no room.
-    pub(crate) fn tell(&self, input: Input) -> Result<(), Input> {
+    pub(crate) fn tell(&self, input: Input) -> Result<(), Box<Input>> {
         self.put(Order::Act(Box::new(input), None)).map_err(|(_, order)| match order {
-            Order::Act(input, _) => *input,
-            Order::Stop(_) => Input::Unrecorded,
+            Order::Act(input, _) => input,
+            Order::Stop(_) => Box::new(Input::Unrecorded),
         })
     }
 

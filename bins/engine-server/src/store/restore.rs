@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,19 +27,21 @@ pub(crate) fn open(settings: &StoreSettings) -> anyhow::Result<Disk> {
         format!("the state's folder {folder} cannot be made: choose another one with --state-dir")
     })?;
     let path = settings.folder.join(FILE);
-    Disk::at(&path, settings.retention).map_err(|problem| {
-        let path = path.display();
-        let advice = match &problem {
-            StoreError::Damaged(_) => format!(
-                "move it aside and start anew, restore a copy of it, or `engine-server state import` an export; \
-                 see docs/operations.md. Nothing was changed in {path}"
-            ),
-            StoreError::Version { .. } => "start the version that wrote it, `engine-server state export` there, and import it here".into(),
-            StoreError::InUse => "a folder is for one process".into(),
-            StoreError::Io(_) => format!("the folder {folder} has to be writable, with room on its disk"),
-        };
-        anyhow::anyhow!("the state in {path} cannot be used: {problem} ({advice})")
-    })
+    Disk::at(&path, settings.retention).map_err(|problem| advice(&path, &problem))
+}
+
+/// What is wrong with the state in that file, and what to do.
+pub(super) fn advice(path: &Path, problem: &StoreError) -> anyhow::Error {
+    let advice = match problem {
+        StoreError::Damaged(_) => {
+            "nothing was changed in it; put a copy of it in its place, or move it aside and `engine-server state \
+             import` an export, or start anew without it; see docs/operations.md"
+        }
+        StoreError::Version { .. } => "export it with the version that wrote it, and import it with this one",
+        StoreError::InUse => "a folder is for one process",
+        StoreError::Io(_) => "its folder has to be writable, with room on its disk",
+    };
+    anyhow::anyhow!("the state in {} cannot be used: {problem} ({advice})", path.display())
 }
 
 /// Puts what the disk holds into `state`, under the options of now. What is to be acted upon first is the
@@ -65,13 +68,7 @@ pub(crate) fn restore(
         Kept::Part(..) => {}
     });
     let path = settings.folder.join(FILE);
-    let recovered = recovered.map_err(|problem| {
-        anyhow::anyhow!(
-            "the state in {} cannot be used: {problem} (restore a copy of it, or `engine-server state import` an \
-             export; see docs/operations.md)",
-            path.display()
-        )
-    })?;
+    let recovered = recovered.map_err(|problem| advice(&path, &problem))?;
     let (engine, next, records) = match recovered {
         Some(recovered) => (recovered.engine, recovered.next, recovered.records),
         None => (Engine::new(options.clone(), registry), 0, 0),
@@ -96,5 +93,7 @@ pub(crate) fn restore(
 /// Which of the schedules' carbon targets no provider has any more.
 fn refused(engine: &Engine, options: &EngineOptions) -> BTreeMap<CarbonTarget, String> {
     let targets = engine.asked_targets(&options.defaults).into_iter();
-    targets.filter_map(|target| options.targets.check(&target).err().map(|problem| (target, problem))).collect()
+    targets
+        .filter_map(|target| options.targets.check(&target).err().map(|problem| (target, problem)))
+        .collect()
 }

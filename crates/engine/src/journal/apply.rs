@@ -52,9 +52,7 @@ impl Engine {
             Input::SetManual { id, manual } => Answer::Set(self.set_manual(id, manual.clone(), at)),
             Input::ClearManual { id } => Answer::Cleared(self.clear_manual(id, at)),
             Input::Feedback { id, feedback } => Answer::Counted(self.feedback(id, feedback, at)),
-            Input::Poll { id, from, to, counts } => {
-                Answer::Polled(self.poll(id, (*from, *to), counts, at))
-            }
+            Input::Poll { id, from, to, counts } => Answer::Polled(self.poll(id, (*from, *to), counts, at)),
             Input::Note { id, notes } => Answer::Noted(self.note(id, notes.clone())),
             Input::Forecast { target, forecast, actuals } => {
                 let observed = self.observe_forecast(target, Arc::clone(forecast), at);

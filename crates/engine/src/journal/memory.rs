@@ -43,7 +43,7 @@ impl Store for Memory {
             take(Kept::Part(*before, part.clone()))?;
         }
         for (number, record) in self.records.iter().filter(|(number, _)| number >= before) {
-            take(Kept::Record(*number, record.clone()))?;
+            take(Kept::Record(*number, Box::new(record.clone())))?;
         }
         Ok(())
     }

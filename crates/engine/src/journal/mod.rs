@@ -12,6 +12,7 @@
 //! make that engine again with [`Engine::apply`]: the same inputs in the same order give the same bytes.
 
 mod apply;
+mod line;
 mod memory;
 mod outcome;
 mod store;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::stored::StoredOptions;
 pub use apply::Answer;
+pub use line::{LINES_VERSION, Line};
 pub use memory::Memory;
 pub use outcome::{Outcome, Outcomes};
 pub use store::{BaseParts, Changes, Kept, Recovered, Store, StoreError, recover};

@@ -46,7 +46,7 @@ pub enum Kept {
     /// A part of the base that stands before the record of this number.
     Part(u64, Part),
     /// A record, with its number.
-    Record(u64, Record),
+    Record(u64, Box<Record>),
 }
 
 /// What is to be made durable at once.

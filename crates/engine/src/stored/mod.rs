@@ -21,7 +21,7 @@ pub use target::TargetState;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Part {
     /// What there is once.
-    Engine(EngineState),
+    Engine(Box<EngineState>),
     /// What is known of a carbon target.
     Target(CarbonTarget, Box<TargetState>),
     /// A schedule.
@@ -95,7 +95,7 @@ pub struct BadState {
 }
 
 impl BadState {
-    pub(crate) fn new(of: impl ToString, problem: impl ToString) -> Self {
+    pub(crate) fn new(of: &impl ToString, problem: &(impl ToString + ?Sized)) -> Self {
         Self { of: of.to_string(), problem: problem.to_string() }
     }
 }

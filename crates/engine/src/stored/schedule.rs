@@ -88,7 +88,8 @@ impl Session {
     pub(crate) fn restore(id: &ScheduleId, state: ScheduleState, setup: Setup) -> Result<Self, BadState> {
         let bad = |problem: &str| BadState::new(id, problem);
         let flavours = setup.config.flavours();
-        let names = |set: &FlavourSet| set.iter().map(|flavour| Arc::clone(&flavour.name)).collect::<Vec<_>>();
+        let names =
+            |set: &FlavourSet| set.iter().map(|flavour| Arc::clone(&flavour.name)).collect::<Vec<_>>();
         if names(&state.believed) != names(flavours) || state.totals.choices.len() != flavours.len() {
             return Err(bad("its flavours are not those of its configuration"));
         }
@@ -102,12 +103,12 @@ impl Session {
         if !is_sound {
             return Err(bad("more is remembered than there can be, or out of order"));
         }
-        let ledger = CreditLedger::restore(state.ledger).map_err(|problem| BadState::new(id, problem))?;
-        let budget = ErrorBudget::restore(state.budget).map_err(|problem| BadState::new(id, problem))?;
+        let ledger = CreditLedger::restore(state.ledger).map_err(|problem| BadState::new(id, &problem))?;
+        let budget = ErrorBudget::restore(state.budget).map_err(|problem| BadState::new(id, &problem))?;
         let manual = match state.manual {
             None => None,
             Some((manual, until)) => {
-                let shares = manual.shares(flavours).map_err(|problem| BadState::new(id, problem))?;
+                let shares = manual.shares(flavours).map_err(|problem| BadState::new(id, &problem))?;
                 Some(Override { manual, until, shares })
             }
         };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use engine::journal::{Answer, BaseParts, Changes, Input, Memory, Outcomes, Record, Store as _, recover};
 use engine::{AnyTarget, Engine, EngineOptions, Part, Spread, StoredOptions, TargetCheck};
-use models::{CarbonIntensity, CarbonTarget, Feedback, Forecast, Manual, Overrides, ScheduleId, Slot, Timestamp};
+use models::{
+    CarbonIntensity, CarbonTarget, Feedback, Forecast, Manual, Overrides, ScheduleId, Slot, Timestamp,
+};
 use policies::Registry;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -20,10 +22,21 @@ enum Event {
     Reset(usize),
     Manual(usize, [u32; 3], f64),
     EndManual(usize),
-    Feedback { schedule: usize, counts: [u32; 3], window: f64, late: i64, numbered: Option<(u8, u8)>, measured: bool },
+    Feedback {
+        schedule: usize,
+        counts: [u32; 3],
+        window: f64,
+        late: i64,
+        numbered: Option<(u8, u8)>,
+        measured: bool,
+    },
     Poll(usize, u32),
     Note(usize),
-    Forecast { target: usize, grams: Vec<f64>, actual: Option<f64> },
+    Forecast {
+        target: usize,
+        grams: Vec<f64>,
+        actual: Option<f64>,
+    },
     Pass(i64),
     ClockSet(i64),
     Restart(f64),
@@ -37,7 +50,8 @@ fn id(index: usize) -> ScheduleId {
 }
 
 fn put() -> impl Strategy<Value = Value> {
-    let policies = ["credit-greedy", "forecast-aware", "random", "receding-horizon", "receding-horizon", "p100"];
+    let policies =
+        ["credit-greedy", "forecast-aware", "random", "receding-horizon", "receding-horizon", "p100"];
     let policy = proptest::sample::select(policies.to_vec());
     let middle = proptest::sample::select(vec![0.85, 0.9]);
     (policy, 0.0..0.3_f64, 1.0..900.0_f64, 0..3_usize, any::<[bool; 3]>(), middle).prop_map(
@@ -56,7 +70,14 @@ fn put() -> impl Strategy<Value = Value> {
 
 fn event() -> impl Strategy<Value = Event> {
     let schedule = || 0..3_usize;
-    let feedback = (schedule(), any::<[u16; 3]>(), 0.1..3600.0_f64, 0..4000_i64, any::<Option<(bool, u8)>>(), any::<bool>());
+    let feedback = (
+        schedule(),
+        any::<[u16; 3]>(),
+        0.1..3600.0_f64,
+        0..4000_i64,
+        any::<Option<(bool, u8)>>(),
+        any::<bool>(),
+    );
     prop_oneof![
         4 => (schedule(), put()).prop_map(|(schedule, body)| Event::Put(schedule, body)),
         1 => schedule().prop_map(Event::Remove),
@@ -101,11 +122,23 @@ struct Live {
 
 impl Live {
     fn new(seed: u64) -> Self {
-        let options = EngineOptions { seed, spread: Spread::ByName, targets: Arc::new(Known), ..EngineOptions::default() };
+        let options = EngineOptions {
+            seed,
+            spread: Spread::ByName,
+            targets: Arc::new(Known),
+            ..EngineOptions::default()
+        };
         let outcomes = Arc::new(Outcomes::default());
         let engine = Engine::new(options, Registry::builtin()).with_publisher(Arc::clone(&outcomes) as _);
-        let mut live =
-            Self { engine, store: Memory::default(), outcomes, next: 0, now: at(START), parts: 0, base: None };
+        let mut live = Self {
+            engine,
+            store: Memory::default(),
+            outcomes,
+            next: 0,
+            now: at(START),
+            parts: 0,
+            base: None,
+        };
         live.begin_base();
         while live.base.is_some() {
             live.base_parts(1);
@@ -151,7 +184,8 @@ impl Live {
             Event::Remove(schedule) => drop(self.take(Input::Remove { id: id(schedule) })),
             Event::Reset(schedule) => drop(self.take(Input::Reset { id: id(schedule) })),
             Event::Manual(schedule, weights, ttl) => {
-                let weights: Value = NAMES.iter().zip(weights).map(|(name, weight)| (*name, weight)).collect();
+                let weights: Value =
+                    NAMES.iter().zip(weights).map(|(name, weight)| (*name, weight)).collect();
                 let body = json!({"ttlSeconds": ttl, "reason": "a test", "flavourWeights": weights});
                 if let Ok(manual) = Manual::from_json(body.as_object().unwrap()) {
                     self.take(Input::SetManual { id: id(schedule), manual });
@@ -253,7 +287,7 @@ fn replayed(store: &Memory) -> (Engine, Vec<(u64, Vec<engine::journal::Outcome>)
                     engine.apply(&record);
                     found.push((number, outcomes.take()));
                 }
-                _ => panic!("no engine comes first"),
+                _ => unreachable!("an engine comes first"),
             }
             Ok(())
         })
