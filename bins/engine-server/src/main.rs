@@ -27,7 +27,7 @@ use args::Settings;
 use feedback::{Counters, Polling};
 use forecasts::{ChainTargets, Refresh};
 use state::State;
-use store::{Disk, Queue, StoreSettings};
+use store::{Queue, StoreSettings};
 use vintages::Vintages;
 
 fn main() -> ExitCode {
@@ -77,11 +77,9 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     }
 
     let recorder = metrics::install()?;
-    // Whether it can be used at all is said before anything else begins.
-    let disk = settings.store.as_ref().map(store::open).transpose()?;
     let vintages = Vintages::new(settings.vintages);
     let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
-    let queue = disk.as_ref().map(|_| Queue::default());
+    let queue = settings.store.as_ref().map(|_| Queue::default());
     let state = Arc::new(State::new(engine, vintages, default_id, seed, writes, queue));
     let refresh = Arc::new(Refresh::new(chain, seed));
     let api = bind(settings.listen, "--listen")?;
@@ -89,7 +87,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     let addresses = (api.local_addr()?, metrics_listener.local_addr()?);
     let begin = {
         let (state, refresh) = (Arc::clone(&state), Arc::clone(&refresh));
-        let (store, counters) = (disk.zip(settings.store.clone()), settings.counters.clone());
+        let (store, counters) = (settings.store.clone(), settings.counters.clone());
         move || begin(&state, &refresh, store, &options, counters)
     };
 
@@ -145,11 +143,12 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
 fn begin(
     state: &Arc<State>,
     refresh: &Arc<Refresh>,
-    store: Option<(Disk, StoreSettings)>,
+    store: Option<StoreSettings>,
     options: &EngineOptions,
     counters: Option<Counters>,
 ) -> anyhow::Result<()> {
-    if let Some((disk, settings)) = store {
+    if let Some(settings) = store {
+        let disk = store::open(&settings)?;
         let (keeper, start) = store::restore(state, disk, options, &settings)?;
         store::start(state, keeper)?;
         state.act_and_wait(start)?;

@@ -54,6 +54,8 @@ pub struct Engine {
     pub(crate) last_tick: Timestamp,
     /// The base that is being handed out.
     pub(crate) base: Option<Base>,
+    /// Whether decisions are neither written as documents nor published, though all else is as if they were.
+    pub(crate) is_quiet: bool,
 }
 
 impl Engine {
@@ -73,6 +75,7 @@ impl Engine {
             scratch: Scratch::default(),
             last_tick: Timestamp::MIN,
             base: None,
+            is_quiet: false,
         }
     }
 
@@ -411,6 +414,11 @@ impl Engine {
         Tick { evaluated, next_due: self.next_due() }
     }
 
+    /// How many evaluations are due at `now`, counted up to `most`.
+    pub fn due(&self, now: Timestamp, most: usize) -> usize {
+        self.due.iter().take(most).take_while(|(due, _)| *due <= now).count()
+    }
+
     /// When the next evaluation is due.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)
@@ -550,7 +558,11 @@ impl Engine {
                 Some(mut schedule) => {
                     let document = if self.options.documents {
                         schedule.savings = session.savings(known.prices(now), now);
-                        schedule.document(self.forecasts.published_slots(&session.target, now))
+                        if self.is_quiet {
+                            Document::default()
+                        } else {
+                            schedule.document(self.forecasts.published_slots(&session.target, now))
+                        }
                     } else {
                         Document::default()
                     };
@@ -566,6 +578,9 @@ impl Engine {
             };
         if let Some(due) = session.due {
             self.due.insert((due, id.clone()));
+        }
+        if self.is_quiet {
+            return;
         }
         self.board.publish(id, &view);
         for publisher in &self.publishers {

@@ -4,11 +4,11 @@
 //! |---|---|---|
 //! | `meta` | `format` | number of this layout |
 //! | `bases` | number of the first record after it | when it was made, whether it is whole |
-//! | `parts` | base, place | a part of that base |
+//! | `parts` | base, place of the first | some parts of that base, compressed by LZ4 |
 //! | `records` | number | what came in |
 //! | `outcomes` | number | what that record published |
 //!
-//! Values are MessagePack with fields by name. The file is checked in full whenever it is opened.
+//! Numbers go up by one from record to record. Values are MessagePack with fields by name. The file is checked in full whenever it is opened.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -35,6 +35,10 @@ const OUTCOMES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outcomes
 const CACHE: usize = 32 << 20;
 /// Most rows that one commit forgets, so that none takes long.
 const FORGOTTEN_AT_ONCE: usize = 4_096;
+/// Parts in one row: what they have in common is written once.
+const PARTS_IN_ROW: usize = 256;
+/// Most bytes that a row is unpacked to: far more than so many parts have.
+const MAX_ROW: usize = 256 << 20;
 /// Bases that are kept for a replay lie this far apart.
 const BASES_APART: SignedDuration = SignedDuration::from_hours(12);
 
@@ -162,8 +166,8 @@ impl Disk {
                 table.retain_in((*before, 0)..=(*before, u64::MAX), |_, _| false).map_err(of_storage)?;
             }
             let mut table = write.open_table(PARTS).map_err(of_table)?;
-            for (place, part) in (*first..).zip(parts) {
-                let packed = pack(part)?;
+            for (place, row) in (*first..).step_by(PARTS_IN_ROW).zip(parts.chunks(PARTS_IN_ROW)) {
+                let packed = lz4_flex::compress_prepend_size(&pack(&row)?);
                 writing += packed.len() as u64;
                 table.insert((*before, place), packed.as_slice()).map_err(of_storage)?;
             }
@@ -210,7 +214,9 @@ impl Disk {
         let parts = read.open_table(PARTS).map_err(of_table)?;
         for row in parts.range((*before, 0)..=(*before, u64::MAX)).map_err(of_storage)? {
             let (_, packed) = row.map_err(of_storage)?;
-            take(Kept::Part(*before, unpack::<Part>(packed.value(), "a part of the state")?))?;
+            for part in unpack::<Vec<Part>>(&inflate(packed.value())?, "a part of the state")? {
+                take(Kept::Part(*before, part))?;
+            }
         }
         let records = read.open_table(RECORDS).map_err(of_table)?;
         let outcomes = read.open_table(OUTCOMES).map_err(of_table)?;
@@ -368,6 +374,16 @@ fn forget(write: &WriteTransaction, garbage: &mut Vec<u64>, bases: &[(u64, Base)
 
 fn pack(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     rmp_serde::to_vec_named(value).map_err(|error| StoreError::Io(format!("cannot be written down: {error}")))
+}
+
+/// What a compressed row was.
+fn inflate(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let wrong = |problem: String| StoreError::Damaged(format!("a row of parts cannot be unpacked: {problem}"));
+    let (size, rest) = lz4_flex::block::uncompressed_size(packed).map_err(|error| wrong(error.to_string()))?;
+    if size > MAX_ROW {
+        return Err(wrong(format!("it says that it holds {size} bytes, expected at most {MAX_ROW}")));
+    }
+    lz4_flex::decompress(rest, size).map_err(|error| wrong(error.to_string()))
 }
 
 fn unpack<T: DeserializeOwned>(packed: &[u8], what: &str) -> Result<T, StoreError> {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use engine::journal::{Answer, BaseParts, Changes, Input, Outcomes, Record, Store as _, StoreError};
-use engine::{Engine, Part};
+use engine::{Engine, MAX_EVALUATIONS_PER_TICK, Part};
 use models::Timestamp;
 use tokio::sync::oneshot;
 
@@ -16,14 +16,18 @@ use crate::state::{State, now, until};
 /// Most inputs of one commit.
 const AT_ONCE: usize = 1_024;
 /// Parts of a base that go with one commit: some milliseconds of copying.
-const PARTS_AT_ONCE: usize = 128;
+const PARTS_AT_ONCE: usize = 512;
+/// The same where nothing else is to be done.
+const PARTS_WITHOUT_HURRY: usize = 8_192;
+/// Ticks of one commit: some ten milliseconds of evaluations.
+const TICKS_AT_ONCE: usize = 8;
 /// What was published waits for a commit no longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Pause between two attempts at a disk that fails.
 const HEAL_EVERY: Duration = Duration::from_secs(2);
 /// Evaluations after which a restart would take noticeably longer, beside some for each schedule.
 const EVALUATIONS_BEHIND: u64 = 20_000;
-const EVALUATIONS_BEHIND_EACH: u64 = 5;
+const EVALUATIONS_BEHIND_EACH: u64 = 2;
 /// Bytes of records after which a base is due.
 const BYTES_BEHIND: u64 = 32 << 20;
 /// A base is due at least this often, so that a replay can begin within the last day.
@@ -48,14 +52,16 @@ pub(crate) struct Keeper {
     next_due: Option<Timestamp>,
 }
 
-/// Begins to write what comes in. Answers when there is a whole base on the disk.
+/// Begins to write what comes in. There is a whole base on the disk by then.
 ///
 /// # Errors
 ///
 /// [`StoreError`], where not even the first base can be written.
 pub(crate) fn start(state: &Arc<State>, mut keeper: Keeper) -> anyhow::Result<()> {
     let Some(queue) = &state.queue else { return Ok(()) };
-    keeper.write_base(state)?;
+    if keeper.next == 0 {
+        keeper.write_base(state)?;
+    }
     let (sender, receiver) = sync_channel(QUEUE);
     let thread = Arc::clone(state);
     let run = move || {
@@ -71,8 +77,8 @@ pub(crate) fn start(state: &Arc<State>, mut keeper: Keeper) -> anyhow::Result<()
 }
 
 impl Keeper {
-    /// A keeper of that disk, whose next record has that number.
-    pub(crate) fn new(disk: Disk, outcomes: Arc<Outcomes>, next: u64) -> Self {
+    /// A keeper of that disk, whose next record has that number, with so many records after its newest base.
+    pub(crate) fn new(disk: Disk, outcomes: Arc<Outcomes>, next: u64, behind: u64) -> Self {
         Self {
             disk,
             outcomes,
@@ -81,7 +87,7 @@ impl Keeper {
             base: None,
             base_is_due: false,
             based: Instant::now(),
-            evaluations: 0,
+            evaluations: behind,
             failed: None,
             next_due: None,
         }
@@ -134,23 +140,22 @@ impl Keeper {
         if self.failed.is_some() {
             return self.turn_away(state, queue, batch);
         }
-        let is_due = {
+        let ticks = {
             let engine = state.engine();
             self.next_due = engine.next_due();
-            self.next_due.is_some_and(|due| due <= at)
+            let most = TICKS_AT_ONCE * MAX_EVALUATIONS_PER_TICK;
+            engine.due(at, most).div_ceil(MAX_EVALUATIONS_PER_TICK)
         };
         if queue.unrecorded.swap(false, Ordering::AcqRel) {
             batch.insert(0, (Input::Unrecorded, None));
             self.base_is_due = true;
         }
-        if is_due {
-            batch.push((Input::Tick, None));
-        }
+        batch.extend((0..ticks).map(|_| (Input::Tick, None)));
         if self.base.is_none() && self.needs_base(state) {
             self.begin_base(state, at);
         }
         let mut changes = Changes { outcomes: std::mem::take(&mut self.published), ..Changes::default() };
-        self.add_parts(&mut changes, state);
+        self.add_parts(&mut changes, state, PARTS_AT_ONCE);
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
         for ((input, reply), number) in batch.into_iter().zip(self.next..) {
             changes.records.push((number, Record { at, input }));
@@ -273,9 +278,9 @@ impl Keeper {
         (self.base_is_due, self.evaluations) = (false, 0);
     }
 
-    fn add_parts(&mut self, changes: &mut Changes, state: &State) {
+    fn add_parts(&mut self, changes: &mut Changes, state: &State, most: usize) {
         let Some((before, at, first)) = self.base else { return };
-        let mut parts = state.engine().base_parts(PARTS_AT_ONCE);
+        let mut parts = state.engine().base_parts(most);
         let is_last = parts.is_empty();
         if first == 0 {
             parts.push(Part::Archive(Box::new(state.vintages.lock().clone())));
@@ -289,7 +294,7 @@ impl Keeper {
         self.begin_base(state, now());
         while self.base.is_some() {
             let mut changes = Changes { outcomes: std::mem::take(&mut self.published), ..Changes::default() };
-            self.add_parts(&mut changes, state);
+            self.add_parts(&mut changes, state, PARTS_WITHOUT_HURRY);
             self.disk.commit(&changes)?;
             if changes.base.is_some_and(|base| base.is_last) {
                 self.base = None;

@@ -87,7 +87,7 @@ pub(crate) fn restore(
     metrics::gauge!("state_restore_seconds").set(seconds);
     tracing::info!(target: "engine_server::store", path = %path.display(), schedules, records, seconds, "state restored");
     let start = Input::Start { options: Box::new(StoredOptions::from(&options)), refused };
-    Ok((Keeper::new(disk, outcomes, next), start))
+    Ok((Keeper::new(disk, outcomes, next, records), start))
 }
 
 /// Which of the schedules' carbon targets no provider has any more.

@@ -125,7 +125,7 @@ pub struct Recovered {
 /// Makes an engine of what a store holds: the base, then every record after it. `watch` sees each of them, after
 /// the engine has acted upon it. Nothing where the store is empty.
 ///
-/// Nothing is published to anybody but the engine's own board; [`Input::Start`](super::Input::Start) is to
+/// Nothing is published meanwhile; [`Input::Start`](super::Input::Start) is to
 /// follow.
 ///
 /// # Errors
@@ -141,7 +141,8 @@ pub fn recover(
     store.load(&mut |kept| {
         match (&kept, &mut recovered) {
             (Kept::Part(before, Part::Engine(state)), None) => {
-                let engine = Engine::restore(state, registry.clone(), Arc::clone(targets));
+                let mut engine = Engine::restore(state, registry.clone(), Arc::clone(targets));
+                engine.is_quiet = true;
                 recovered = Some(Recovered { engine, next: *before, parts: 1, records: 0 });
                 watch(kept, None);
             }
@@ -163,5 +164,8 @@ pub fn recover(
         }
         Ok(())
     })?;
+    if let Some(recovered) = &mut recovered {
+        recovered.engine.is_quiet = false;
+    }
     Ok(recovered)
 }
