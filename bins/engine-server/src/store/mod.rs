@@ -62,7 +62,9 @@ pub(crate) enum Refused {
     Restoring,
     #[error("the process is stopping")]
     Stopping,
-    #[error("the disk does not answer, so whether this will be done is not known: look, and try again later")]
+    #[error(
+        "the disk fails or does not answer, so whether this will be done is not known: look, and try again later"
+    )]
     Unknown,
 }
 
