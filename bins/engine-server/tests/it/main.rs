@@ -15,6 +15,7 @@ mod upstream;
 mod access;
 mod bodies;
 mod configuring;
+mod crash;
 mod document;
 mod effective;
 mod faults;

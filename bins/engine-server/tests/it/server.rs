@@ -69,6 +69,14 @@ impl Launch {
         Server { child, reader: Some(reader), log, client: Client::new(api), metrics: Client::new(metrics) }
     }
 
+    /// Starts it, and kills it that much later, wherever it is by then.
+    pub(crate) fn kill_after(mut self, pause: Duration) {
+        let mut child = self.command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(pause);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Lets it run to its end, which is expected to be near.
     pub(crate) fn run(mut self) -> Output {
         let mut child = self.command.spawn().unwrap();
@@ -147,6 +155,11 @@ impl Server {
         // The standard library only knows how to kill.
         let kill = format!("kill -TERM {}", self.child.id());
         let _ = Command::new("/bin/sh").arg("-c").arg(kill).status();
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
     }
 
     /// Waits until it has ended.
