@@ -17,6 +17,11 @@ mod disk;
 mod keeper;
 mod restore;
 
+#[cfg(test)]
+mod faulty;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
