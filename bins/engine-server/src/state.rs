@@ -93,8 +93,11 @@ impl State {
             return;
         };
         if let Err(input) = queue.tell(input) {
+            let mut engine = self.engine();
             queue.note_unrecorded(1);
-            self.act_at_once(*input);
+            act_upon(&mut engine, self, &Record { at: now(), input: *input });
+            drop(engine);
+            self.wake.notify_one();
         }
     }
 

@@ -1,5 +1,6 @@
 //! `engine-server state`: looking after what lasts, while no server has it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, Command};
-use engine::journal::{BaseParts, Changes, Kept, Line, Store as _, StoreError, recover};
+use engine::journal::{BaseParts, Changes, Input, Kept, Line, Store as _, StoreError, recover};
 use engine::{AnyTarget, Part, TargetCheck};
 use jiff::SignedDuration;
 use models::Timestamp;
@@ -85,7 +86,7 @@ struct Found {
     path: String,
     bytes: u64,
     schedules: usize,
-    carbon_targets: u64,
+    carbon_targets: usize,
     /// Acted upon since the newest base.
     records: u64,
     /// The first instant that a replay can begin with.
@@ -105,11 +106,18 @@ fn check(path: &Path, as_json: bool) -> anyhow::Result<()> {
         last_record_at: None,
     };
     let targets: Arc<dyn TargetCheck> = Arc::new(AnyTarget);
+    let mut known = BTreeSet::new();
     let recovered = recover(&mut disk, &Registry::builtin(), &targets, &mut |kept, _| match kept {
-        Kept::Record(_, record) => found.last_record_at = Some(record.at),
-        Kept::Part(_, Part::Target(..)) => found.carbon_targets += 1,
+        Kept::Record(_, record) => {
+            found.last_record_at = Some(record.at);
+            if let Input::Forecast { target, .. } = record.input {
+                known.insert(target);
+            }
+        }
+        Kept::Part(_, Part::Target(target, _)) => drop(known.insert(target)),
         Kept::Part(..) => {}
     });
+    found.carbon_targets = known.len();
     let recovered = recovered.map_err(|problem| advice(path, &problem))?;
     if let Some(recovered) = recovered {
         (found.schedules, found.records) = (recovered.engine.len(), recovered.records);

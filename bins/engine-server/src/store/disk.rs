@@ -3,13 +3,16 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | `format` | number of this layout |
-//! | `bases` | number of the first record after it | when it was made, whether it is whole |
-//! | `parts` | base, place of the first | some parts of that base, compressed by LZ4 |
+//! | `bases` | number | before which record it stands, when it was made, whether it is whole |
+//! | `parts` | number of the base, place of the first | some parts of that base, compressed by LZ4 |
 //! | `records` | number | what came in |
 //! | `outcomes` | number | what that record published |
 //!
-//! Numbers go up by one from record to record. Values are MessagePack with fields by name. The file is checked in full whenever it is opened.
+//! Numbers of records go up by one. Values are MessagePack with fields by name. The file is checked in full whenever
+//! it is opened.
 
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -18,8 +21,8 @@ use engine::journal::{BaseParts, Changes, Kept, Outcome, Record, Store, StoreErr
 use jiff::SignedDuration;
 use models::Timestamp;
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableDefinition, TableError, WriteTransaction,
+    Builder, CommitError, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
+    TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -41,6 +44,8 @@ const PARTS_IN_ROW: usize = 256;
 const MAX_ROW: usize = 256 << 20;
 /// Bases that are kept for a replay lie this far apart.
 const BASES_APART: SignedDuration = SignedDuration::from_hours(12);
+/// Or with this part of what may be kept between them, so that to forget one is not to forget all.
+const BASES_IN_BYTES: u64 = 8;
 
 /// How much is kept beyond what a restart needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +65,8 @@ pub(crate) struct Disk {
     /// None after a failure: what was read from then on would be of no use.
     database: Option<Database>,
     retention: Retention,
-    /// The bases there are, oldest first.
+    /// The bases there are by their numbers, oldest first; the last one may be unfinished.
     bases: Vec<(u64, Base)>,
-    /// Bytes of the base that is being written, and of the records after the newest base.
-    writing: u64,
-    behind: u64,
     /// Bases of which parts may be left.
     garbage: Vec<u64>,
 }
@@ -72,62 +74,58 @@ pub(crate) struct Disk {
 /// What is to be known of a base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Base {
+    /// Number of the first record after it: several may stand before the same one.
+    before: u64,
     at: Timestamp,
     is_whole: bool,
-    /// Bytes of its parts, and of the records between it and the next one.
-    bytes: u64,
+    /// Bytes of its parts.
+    parts: u64,
+    /// Bytes of the records between it and the next one; measured at every open for the newest.
+    records: u64,
 }
 
 impl Disk {
     /// The store in that file; made where there is none.
     pub(crate) fn at(path: &Path, retention: Retention) -> Result<Self, StoreError> {
-        let is_new = !path.exists();
-        let file = path.to_owned();
-        let disk = Self::open(Box::new(move |builder| builder.create(&file)), retention)?;
-        if is_new && let Some(folder) = path.parent() {
-            // The file's name is to last, too.
-            std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
+        if !path.exists() {
+            make(path)?;
         }
-        Ok(disk)
+        let file = path.to_owned();
+        Self::open(Box::new(move |builder| builder.open(&file)), retention)
     }
 
     /// The store that `open` opens.
     pub(crate) fn open(open: Open, retention: Retention) -> Result<Self, StoreError> {
-        let mut disk = Self {
-            open,
-            database: None,
-            retention,
-            bases: Vec::new(),
-            writing: 0,
-            behind: 0,
-            garbage: Vec::new(),
-        };
-        disk.reopen()?;
+        let mut disk = Self { open, database: None, retention, bases: Vec::new(), garbage: Vec::new() };
+        disk.reopen(None)?;
         Ok(disk)
     }
 
-    /// Opens the file anew, checks all of it, and reads which bases there are.
-    fn reopen(&mut self) -> Result<(), StoreError> {
+    /// Opens the file anew, checks all of it, and reads which bases there are. Records from number `until` on
+    /// are forgotten.
+    fn reopen(&mut self, until: Option<u64>) -> Result<(), StoreError> {
         self.database = None;
-        let open = || {
+        let (database, bases, garbage) = guarded(|| {
             let mut builder = Builder::new();
-            builder.set_cache_size(CACHE);
-            let mut database = (self.open)(&builder).map_err(of_database)?;
-            // Without it single flipped bits are read back as if nothing were wrong.
-            if !database.check_integrity().map_err(of_database)? {
-                tracing::info!(target: "engine_server::store", "the last stop was no clean one: repaired");
+            // Without the check single flipped bits are read back as if nothing were wrong.
+            builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+            let database = (self.open)(&builder).map_err(of_database)?;
+            let write = database.begin_write().map_err(of_transaction)?;
+            let mut bases = begin(&write)?;
+            if let Some(until) = until {
+                let mut records = write.open_table(RECORDS).map_err(of_table)?;
+                records.retain_in(until.., |_, _| false).map_err(of_storage)?;
+                let mut outcomes = write.open_table(OUTCOMES).map_err(of_table)?;
+                outcomes.retain_in(until.., |_, _| false).map_err(of_storage)?;
             }
-            Ok(database)
-        };
-        // Damage can make the library stumble; that is damage too.
-        let database = catch_unwind(AssertUnwindSafe(open))
-            .unwrap_or_else(|_| Err(StoreError::Damaged("it cannot be read at all".into())))?;
-        let write = database.begin_write().map_err(io)?;
-        self.bases = catch_unwind(AssertUnwindSafe(|| begin(&write)))
-            .unwrap_or_else(|_| Err(StoreError::Damaged("its tables cannot be read".into())))?;
-        write.commit().map_err(io)?;
-        self.garbage = garbage(&database, &self.bases)?;
-        self.database = Some(database);
+            if let Some((_, newest)) = bases.last_mut() {
+                newest.records = bytes_after(&write, newest.before)?;
+            }
+            write.commit().map_err(of_commit)?;
+            let garbage = garbage(&database, &bases)?;
+            Ok((database, bases, garbage))
+        })?;
+        (self.database, self.bases, self.garbage) = (Some(database), bases, garbage);
         Ok(())
     }
 
@@ -136,14 +134,21 @@ impl Disk {
     }
 
     fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        let write = self.database()?.begin_write().map_err(io)?;
-        let (mut bases, mut writing, mut behind) = (self.bases.clone(), self.writing, self.behind);
-        let mut garbage = self.garbage.clone();
+        let write = self.database()?.begin_write().map_err(of_transaction)?;
+        let (mut bases, mut garbage) = (self.bases.clone(), self.garbage.clone());
+        if let Some(BaseParts { before, at, first: 0, .. }) = &changes.base {
+            let given_up = bases.extract_if(.., |(_, base)| !base.is_whole).map(|(number, _)| number);
+            garbage.extend(given_up);
+            let numbers = bases.iter().map(|(number, _)| *number).chain(garbage.iter().copied());
+            let number = numbers.max().map_or(0, |number| number.saturating_add(1));
+            bases.push((number, Base { before: *before, at: *at, is_whole: false, parts: 0, records: 0 }));
+        }
+        let mut bytes = 0;
         {
             let mut table = write.open_table(RECORDS).map_err(of_table)?;
             for (number, record) in &changes.records {
                 let packed = pack(record)?;
-                behind += packed.len() as u64;
+                bytes += packed.len() as u64;
                 table.insert(number, packed.as_slice()).map_err(of_storage)?;
             }
         }
@@ -151,48 +156,39 @@ impl Disk {
             let mut table = write.open_table(OUTCOMES).map_err(of_table)?;
             for (number, outcomes) in &changes.outcomes {
                 let packed = pack(outcomes)?;
-                behind += packed.len() as u64;
+                bytes += packed.len() as u64;
                 table.insert(number, packed.as_slice()).map_err(of_storage)?;
             }
         }
-        if let Some(BaseParts { before, at, first, parts, is_last }) = &changes.base {
-            if *first == 0 {
-                writing = 0;
-                let given_up = bases.extract_if(.., |(_, base)| !base.is_whole).map(|(before, _)| before);
-                garbage.extend(given_up.filter(|given_up| given_up != before));
-                bases.push((*before, Base { at: *at, is_whole: false, bytes: 0 }));
-                // What an earlier attempt with the same number left.
-                let mut table = write.open_table(PARTS).map_err(of_table)?;
-                table.retain_in((*before, 0)..=(*before, u64::MAX), |_, _| false).map_err(of_storage)?;
-            }
+        // They follow the newest whole base, and the unfinished one.
+        let following = bases.iter().rposition(|(_, base)| base.is_whole).unwrap_or(0);
+        bases.iter_mut().skip(following).for_each(|(_, base)| base.records += bytes);
+        if let Some(BaseParts { first, parts, is_last, .. }) = &changes.base {
+            let Some((number, base)) = bases.last_mut().filter(|(_, base)| !base.is_whole) else {
+                return Err(StoreError::Io("parts of a base that was not begun".into()));
+            };
             let mut table = write.open_table(PARTS).map_err(of_table)?;
             for (place, row) in (*first..).step_by(PARTS_IN_ROW).zip(parts.chunks(PARTS_IN_ROW)) {
                 let packed = lz4_flex::compress_prepend_size(&pack(&row)?);
-                writing += packed.len() as u64;
-                table.insert((*before, place), packed.as_slice()).map_err(of_storage)?;
+                base.parts += packed.len() as u64;
+                table.insert((*number, place), packed.as_slice()).map_err(of_storage)?;
             }
             if *is_last {
+                base.is_whole = true;
                 if let [.., (_, previous), (_, newest)] = bases.as_mut_slice() {
-                    previous.bytes += behind;
-                    newest.bytes = writing;
-                } else if let Some((_, newest)) = bases.last_mut() {
-                    newest.bytes = writing;
-                }
-                behind = 0;
-                if let Some((_, newest)) = bases.last_mut() {
-                    newest.is_whole = true;
+                    previous.records = previous.records.saturating_sub(newest.records);
                 }
                 garbage.extend(self.retention.retire(&mut bases));
             }
             let mut table = write.open_table(BASES).map_err(of_table)?;
             table.retain(|_, _| false).map_err(of_storage)?;
-            for (before, base) in &bases {
-                table.insert(before, pack(base)?.as_slice()).map_err(of_storage)?;
+            for (number, base) in &bases {
+                table.insert(number, pack(base)?.as_slice()).map_err(of_storage)?;
             }
         }
         forget(&write, &mut garbage, &bases)?;
-        write.commit().map_err(io)?;
-        (self.bases, self.writing, self.behind, self.garbage) = (bases, writing, behind, garbage);
+        write.commit().map_err(of_commit)?;
+        (self.bases, self.garbage) = (bases, garbage);
         Ok(())
     }
 
@@ -209,10 +205,10 @@ impl Disk {
             None => whole().next_back(),
             Some(at) => whole().rfind(|(_, base)| base.at <= at).or_else(|| whole().next()),
         };
-        let Some((before, _)) = chosen else { return Ok(()) };
-        let read = self.database()?.begin_read().map_err(io)?;
+        let Some((base, Base { before, .. })) = chosen else { return Ok(()) };
+        let read = self.database()?.begin_read().map_err(of_transaction)?;
         let parts = read.open_table(PARTS).map_err(of_table)?;
-        for row in parts.range((*before, 0)..=(*before, u64::MAX)).map_err(of_storage)? {
+        for row in parts.range((*base, 0)..=(*base, u64::MAX)).map_err(of_storage)? {
             let (_, packed) = row.map_err(of_storage)?;
             for part in unpack::<Vec<Part>>(&inflate(packed.value())?, "a part of the state")? {
                 take(Kept::Part(*before, part))?;
@@ -238,13 +234,13 @@ impl Disk {
 
     /// Bytes of the records since the newest base.
     pub(crate) fn behind(&self) -> u64 {
-        self.behind
+        self.bases.iter().rfind(|(_, base)| base.is_whole).map_or(0, |(_, base)| base.records)
     }
 }
 
 impl Store for Disk {
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        let written = self.write(changes);
+        let written = guarded(|| self.write(changes));
         if written.is_err() {
             self.database = None;
         }
@@ -252,21 +248,7 @@ impl Store for Disk {
     }
 
     fn heal(&mut self, from: u64) -> Result<(), StoreError> {
-        self.reopen()?;
-        let healed = (|| {
-            let write = self.database()?.begin_write().map_err(io)?;
-            let mut records = write.open_table(RECORDS).map_err(of_table)?;
-            records.retain_in(from.., |_, _| false).map_err(of_storage)?;
-            drop(records);
-            let mut outcomes = write.open_table(OUTCOMES).map_err(of_table)?;
-            outcomes.retain_in(from.., |_, _| false).map_err(of_storage)?;
-            drop(outcomes);
-            write.commit().map_err(io)
-        })();
-        if healed.is_err() {
-            self.database = None;
-        }
-        healed
+        self.reopen(Some(from))
     }
 
     fn load(&mut self, take: &mut dyn FnMut(Kept) -> Result<(), StoreError>) -> Result<(), StoreError> {
@@ -278,31 +260,72 @@ impl Retention {
     /// Takes out the bases that nobody needs: not the newest, and too old, too close to the one before, or too
     /// much. Answers which.
     fn retire(self, bases: &mut Vec<(u64, Base)>) -> Vec<u64> {
-        let Some((newest, at)) = bases.last().map(|(before, base)| (*before, base.at)) else {
+        let Some((newest, at)) = bases.last().map(|(number, base)| (*number, base.at)) else {
             return Vec::new();
         };
+        let reach = self.reach.saturating_add(BASES_APART);
         let mut retired = Vec::new();
-        let mut previous: Option<Timestamp> = None;
-        bases.retain(|(before, base)| {
-            let is_close =
-                previous.is_some_and(|previous| base.at.duration_since(previous).abs() < BASES_APART);
-            let is_old = at.duration_since(base.at) > self.reach + BASES_APART;
-            let stays = *before == newest || !(is_close || is_old);
-            if stays {
-                previous = Some(base.at);
-            } else {
-                retired.push(*before);
+        let mut kept: Vec<(u64, Base)> = Vec::with_capacity(bases.len());
+        for (number, base) in bases.drain(..) {
+            let is_close = kept.last().is_some_and(|(_, previous)| {
+                base.at.duration_since(previous.at).abs() < BASES_APART
+                    && previous.records < self.bytes / BASES_IN_BYTES
+            });
+            let is_old = at.duration_since(base.at) > reach;
+            if number == newest || !(is_close || is_old) {
+                kept.push((number, base));
+                continue;
             }
-            stays
-        });
-        while bases.len() > 1 && bases.iter().map(|(_, base)| base.bytes).sum::<u64>() > self.bytes {
-            retired.push(bases.remove(0).0);
+            retired.push(number);
+            // Its records stay, as what follows the one before it.
+            if let Some((_, previous)) = kept.last_mut() {
+                previous.records += base.records;
+            }
         }
+        let bytes =
+            |kept: &[(u64, Base)]| kept.iter().map(|(_, base)| base.parts + base.records).sum::<u64>();
+        while kept.len() > 1 && bytes(&kept) > self.bytes {
+            retired.push(kept.remove(0).0);
+        }
+        *bases = kept;
         retired
     }
 }
 
-/// Makes the tables where there are none, checks the layout's number, and answers the bases.
+/// Makes an empty store under another name first: half of one is never found under its own.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(io)?;
+    // Two processes may begin at once.
+    folder.lock().map_err(io)?;
+    if path.exists() {
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    if new.exists() {
+        fs::remove_file(&new).map_err(io)?;
+    }
+    let made = guarded(|| {
+        let database = Builder::new().create(&new).map_err(of_database)?;
+        let write = database.begin_write().map_err(of_transaction)?;
+        begin(&write)?;
+        write.commit().map_err(of_commit)
+    });
+    if let Err(problem) = made {
+        let _ = fs::remove_file(&new);
+        return Err(problem);
+    }
+    fs::rename(&new, path).map_err(io)?;
+    folder.sync_all().map_err(io)
+}
+
+/// Damage can make the library stumble: that is damage too.
+fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(act))
+        .unwrap_or_else(|_| Err(StoreError::Damaged("it cannot be read at all".into())))
+}
+
+/// Makes the tables where there are none, checks the layout's number, and answers the whole bases.
 fn begin(write: &WriteTransaction) -> Result<Vec<(u64, Base)>, StoreError> {
     let mut meta = write.open_table(META).map_err(of_table)?;
     let found = meta.get("format").map_err(of_storage)?.map(|found| found.value());
@@ -317,29 +340,45 @@ fn begin(write: &WriteTransaction) -> Result<Vec<(u64, Base)>, StoreError> {
     let table = write.open_table(BASES).map_err(of_table)?;
     let mut bases = Vec::new();
     for row in table.iter().map_err(of_storage)? {
-        let (before, packed) = row.map_err(of_storage)?;
-        bases.push((before.value(), unpack::<Base>(packed.value(), "a base")?));
+        let (number, packed) = row.map_err(of_storage)?;
+        let base = unpack::<Base>(packed.value(), "a base")?;
+        // Whoever wrote one that is not whole is gone.
+        if base.is_whole {
+            bases.push((number.value(), base));
+        }
     }
     Ok(bases)
 }
 
+/// Bytes of the records from that number on, and of what they published.
+fn bytes_after(write: &WriteTransaction, from: u64) -> Result<u64, StoreError> {
+    let mut bytes = 0;
+    for table in [RECORDS, OUTCOMES] {
+        let table = write.open_table(table).map_err(of_table)?;
+        for row in table.range(from..).map_err(of_storage)? {
+            bytes += row.map_err(of_storage)?.1.value().len() as u64;
+        }
+    }
+    Ok(bytes)
+}
+
 /// Bases of which parts are left although nobody knows them any more.
 fn garbage(database: &Database, bases: &[(u64, Base)]) -> Result<Vec<u64>, StoreError> {
-    let read = database.begin_read().map_err(io)?;
+    let read = database.begin_read().map_err(of_transaction)?;
     let parts = read.open_table(PARTS).map_err(of_table)?;
     let (mut garbage, mut from) = (Vec::new(), 0);
     while let Some(row) = parts.range((from, 0)..).map_err(of_storage)?.next() {
-        let before = row.map_err(of_storage)?.0.value().0;
-        if bases.iter().all(|(known, _)| *known != before) {
-            garbage.push(before);
+        let (number, _) = row.map_err(of_storage)?.0.value();
+        if bases.iter().all(|(known, _)| *known != number) {
+            garbage.push(number);
         }
-        let Some(next) = before.checked_add(1) else { break };
+        let Some(next) = number.checked_add(1) else { break };
         from = next;
     }
     Ok(garbage)
 }
 
-/// Forgets some of what nobody needs: parts of retired bases, and records before the oldest base.
+/// Forgets some of what nobody needs: parts of retired bases, and records before the oldest whole one.
 fn forget(write: &WriteTransaction, garbage: &mut Vec<u64>, bases: &[(u64, Base)]) -> Result<(), StoreError> {
     let mut room = FORGOTTEN_AT_ONCE;
     if let Some(retired) = garbage.last().copied() {
@@ -356,7 +395,8 @@ fn forget(write: &WriteTransaction, garbage: &mut Vec<u64>, bases: &[(u64, Base)
         }
         room -= removed;
     }
-    let Some((oldest, _)) = bases.first().filter(|_| room > 0) else { return Ok(()) };
+    let oldest = bases.iter().map(|(_, base)| base).find(|base| base.is_whole).filter(|_| room > 0);
+    let Some(Base { before: oldest, .. }) = oldest else { return Ok(()) };
     let mut records = write.open_table(RECORDS).map_err(of_table)?;
     let first = records.first().map_err(of_storage)?.map(|(number, _)| number.value());
     if first.is_none_or(|first| first >= *oldest) {
@@ -398,6 +438,26 @@ fn io(error: impl std::fmt::Display) -> StoreError {
 fn of_storage(error: StorageError) -> StoreError {
     match error {
         StorageError::Corrupted(problem) => StoreError::Damaged(problem),
+        // A file that is no store of this library, or is cut off.
+        StorageError::Io(error)
+            if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+        {
+            StoreError::Damaged(error.to_string())
+        }
+        other => io(other),
+    }
+}
+
+fn of_transaction(error: TransactionError) -> StoreError {
+    match error {
+        TransactionError::Storage(error) => of_storage(error),
+        other => io(other),
+    }
+}
+
+fn of_commit(error: CommitError) -> StoreError {
+    match error {
+        CommitError::Storage(error) => of_storage(error),
         other => io(other),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use engine::journal::{Answer, BaseParts, Changes, Input, Outcomes, Record, Store as _, StoreError};
 use engine::{Engine, MAX_EVALUATIONS_PER_TICK, Part};
 use models::Timestamp;
@@ -60,7 +61,7 @@ pub(crate) struct Keeper {
 pub(crate) fn start(state: &Arc<State>, mut keeper: Keeper) -> anyhow::Result<()> {
     let Some(queue) = &state.queue else { return Ok(()) };
     if keeper.next == 0 {
-        keeper.write_base(state)?;
+        keeper.write_base(state).context("the state cannot be written")?;
     }
     let (sender, receiver) = sync_channel(QUEUE);
     let thread = Arc::clone(state);
@@ -110,7 +111,7 @@ impl Keeper {
                 order = (batch.len() < AT_ONCE && stop.is_none()).then(|| receiver.try_recv().ok()).flatten();
             }
             if self.failed.is_some() {
-                self.heal(queue);
+                self.heal(state, queue);
             }
             self.turn(state, queue, batch);
             if let Some(done) = stop {
@@ -127,6 +128,10 @@ impl Keeper {
 
     /// How long to wait for inputs.
     fn patience(&self) -> Duration {
+        if self.failed.is_some() {
+            // What is due is evaluated elsewhere.
+            return LONGEST_WAIT;
+        }
         if self.base.is_some() || self.base_is_due {
             return Duration::ZERO;
         }
@@ -137,8 +142,10 @@ impl Keeper {
     /// One commit, and what follows from it.
     fn turn(&mut self, state: &State, queue: &Queue, mut batch: Vec<(Input, Reply)>) {
         let at = now();
-        if self.failed.is_some() {
-            return self.turn_away(state, queue, batch);
+        if let Some((_, why)) = &self.failed {
+            // What is published meanwhile is compared with nothing.
+            self.outcomes.take();
+            return turn_away(state, queue, batch, &Refused::NotDurable(why.clone()));
         }
         let ticks = {
             let engine = state.engine();
@@ -147,13 +154,13 @@ impl Keeper {
             engine.due(at, most).div_ceil(MAX_EVALUATIONS_PER_TICK)
         };
         if queue.unrecorded.swap(false, Ordering::AcqRel) {
+            // A base that a replay can begin with comes after this.
             batch.insert(0, (Input::Unrecorded, None));
             self.base_is_due = true;
-        }
-        batch.extend((0..ticks).map(|_| (Input::Tick, None)));
-        if self.base.is_none() && self.needs_base(state) {
+        } else if self.base.is_none() && self.needs_base(state) {
             self.begin_base(state, at);
         }
+        batch.extend((0..ticks).map(|_| (Input::Tick, None)));
         let mut changes = Changes { outcomes: std::mem::take(&mut self.published), ..Changes::default() };
         self.add_parts(&mut changes, state, PARTS_AT_ONCE);
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
@@ -171,8 +178,11 @@ impl Keeper {
         metrics::histogram!("state_commit_duration_seconds").record(started.elapsed().as_secs_f64());
         if let Err(problem) = committed {
             self.fail(queue, &problem);
-            let refused = changes.records.into_iter().map(|(_, record)| record.input).zip(replies);
-            return self.turn_away(state, queue, refused.collect());
+            // Some of it may have reached the disk: only one that was healed surely has none of it.
+            let is_gone = self.disk.heal(self.next).is_ok();
+            let refused = if is_gone { Refused::NotDurable(problem.to_string()) } else { Refused::Unknown };
+            let batch = changes.records.into_iter().map(|(_, record)| record.input).zip(replies);
+            return turn_away(state, queue, batch.collect(), &refused);
         }
         metrics::counter!("state_commits_total").increment(1);
         metrics::counter!("state_records_total").increment(changes.records.len() as u64);
@@ -212,31 +222,6 @@ impl Keeper {
         state.wake.notify_one();
     }
 
-    /// Nothing can be kept: whoever wants that is refused, everything else is acted upon all the same.
-    fn turn_away(&self, state: &State, queue: &Queue, batch: Vec<(Input, Reply)>) {
-        let why = self.failed.as_ref().map(|(_, why)| why.clone()).unwrap_or_default();
-        let mut unrecorded = 0;
-        let mut engine = state.engine();
-        for (input, reply) in batch {
-            match reply {
-                Some(reply) => {
-                    metrics::counter!("state_refused_total").increment(1);
-                    let _ = reply.send(Err(Refused::NotDurable(why.clone())));
-                }
-                None => {
-                    act_upon(&mut engine, state, &Record { at: now(), input });
-                    unrecorded += 1;
-                }
-            }
-        }
-        if unrecorded > 0 {
-            queue.note_unrecorded(unrecorded);
-        }
-        self.outcomes.take();
-        drop(engine);
-        state.wake.notify_one();
-    }
-
     fn fail(&mut self, queue: &Queue, problem: &StoreError) {
         tracing::error!(target: "engine_server::store", %problem, "the state cannot be written: changes are refused, schedules are still made");
         self.failed = Some((Instant::now(), problem.to_string()));
@@ -246,20 +231,22 @@ impl Keeper {
         queue.set_well(false);
     }
 
-    /// Tries whether the disk can be written again.
-    fn heal(&mut self, queue: &Queue) {
+    /// Tries whether the disk can be written again: it can, once there is a base of what the engine is now.
+    fn heal(&mut self, state: &State, queue: &Queue) {
         let Some((since, _)) = &self.failed else { return };
         if since.elapsed() < HEAL_EVERY {
             return;
         }
-        match self.disk.heal(self.next) {
+        match self.disk.heal(self.next).and_then(|()| self.write_base(state)) {
             Ok(()) => {
                 tracing::info!(target: "engine_server::store", "the state can be written again");
                 self.failed = None;
-                self.base_is_due = true;
                 queue.set_well(true);
             }
-            Err(problem) => self.failed = Some((Instant::now(), problem.to_string())),
+            Err(problem) => {
+                self.base = None;
+                self.failed = Some((Instant::now(), problem.to_string()));
+            }
         }
     }
 
@@ -302,6 +289,29 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// Nothing can be kept: whoever wants that is refused, everything else is acted upon all the same.
+fn turn_away(state: &State, queue: &Queue, batch: Vec<(Input, Reply)>, refused: &Refused) {
+    let mut unrecorded = 0;
+    let mut engine = state.engine();
+    for (input, reply) in batch {
+        match reply {
+            Some(reply) => {
+                metrics::counter!("state_refused_total").increment(1);
+                let _ = reply.send(Err(refused.clone()));
+            }
+            None => {
+                act_upon(&mut engine, state, &Record { at: now(), input });
+                unrecorded += 1;
+            }
+        }
+    }
+    if unrecorded > 0 {
+        queue.note_unrecorded(unrecorded);
+    }
+    drop(engine);
+    state.wake.notify_one();
 }
 
 /// Acts upon one record: the engine, and the archive of what was forecast.

@@ -17,6 +17,11 @@ mod disk;
 mod keeper;
 mod restore;
 
+#[cfg(test)]
+mod faulty;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -62,7 +67,9 @@ pub(crate) enum Refused {
     Restoring,
     #[error("the process is stopping")]
     Stopping,
-    #[error("the disk does not answer, so whether this will be done is not known: look, and try again later")]
+    #[error(
+        "the disk fails or does not answer, so whether this will be done is not known: look, and try again later"
+    )]
     Unknown,
 }
 
