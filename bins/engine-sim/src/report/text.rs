@@ -91,3 +91,49 @@ pub(crate) fn significant(value: f64) -> String {
     let decimals = (2.0 - value.log10().floor()).clamp(0.0, 9.0) as usize;
     format!("{value:.decimals$}")
 }
+
+/// `4.2 s`, `12 min`, `3.5 h`, `2 d`: about how long.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let shown = |value: f64, unit: &str| {
+        let decimals = if value < 10.0 { 1 } else { 0 };
+        format!("{} {unit}", rounded(value, decimals))
+    };
+    match seconds {
+        seconds if seconds < 120.0 => shown(seconds, "s"),
+        seconds if seconds < 7_200.0 => shown(seconds / 60.0, "min"),
+        seconds if seconds < 172_800.0 => shown(seconds / 3_600.0, "h"),
+        seconds => shown(seconds / 86_400.0, "d"),
+    }
+}
+
+/// Most characters of a text from elsewhere.
+const BRIEF: usize = 240;
+
+/// A text from elsewhere, cut to a length that a line can bear, control characters escaped.
+pub(crate) fn brief(text: &str) -> String {
+    let mut shown: String = text.chars().take(BRIEF).fold(String::new(), |mut shown, each| {
+        if each.is_control() { shown.extend(each.escape_default()) } else { shown.push(each) }
+        shown
+    });
+    if text.chars().nth(BRIEF).is_some() {
+        shown.push_str("..");
+    }
+    shown
+}
+
+/// A text as lines of at most so many characters, broken at spaces where there are any.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let length = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(line) if length == 0 => line.push_str(word),
+            Some(line) if length + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
