@@ -72,9 +72,9 @@ impl<W: Write> Teller for Json<'_, W> {
     }
 
     fn end(&mut self, end: &End) -> io::Result<()> {
-        let different = end.different.as_ref().map(|(at, record, schedule)| {
-            json!({"at": at, "record": record, "schedule": schedule.to_string()})
-        });
+        let different = end.different.as_ref().map(
+            |(at, record, schedule)| json!({"at": at, "record": record, "schedule": schedule.to_string()}),
+        );
         let rest = [
             ("since", json!(end.since)),
             ("decided", json!(end.decisions)),

@@ -22,7 +22,7 @@ const HEADS: [&str; COUNT] = [
     "time", "weights", "error", "now", "next", "age", "credit", "budget", "held", "left", "price", "req/s",
     "throt.",
 ];
-const WIDTHS: [usize; COUNT] = [10, 14, 8, 7, 7, 8, 9, 10, 9, 10, 10, 8, 7];
+const WIDTHS: [usize; COUNT] = [10, 13, 8, 7, 7, 8, 9, 10, 9, 10, 10, 8, 7];
 
 pub(super) struct Text<'a, W: Write> {
     schedule: &'a ScheduleId,
@@ -63,7 +63,7 @@ impl<'a, W: Write> Text<'a, W> {
     fn came_in(&mut self, since: &Since) -> io::Result<()> {
         let plain = |_: &Paint, text: &str| text.to_owned();
         for event in &since.events {
-            self.say("<", &format!("{} {}", clock(event.at), event.text), Paint::bold)?;
+            self.say("<", &format!("{} {}", clock(event.at), event.text), plain)?;
         }
         if since.more_events > 0 {
             self.say("<", &format!("and {} more", since.more_events), Paint::dim)?;
@@ -156,7 +156,7 @@ impl<W: Write> Teller for Text<'_, W> {
         };
         self.names(made)?;
         let line = columns(&cells(row.decision.at, made));
-        writeln!(self.out, "{}", if row.is_before { self.paint.dim(&line) } else { line })?;
+        writeln!(self.out, "{}", if row.is_before { self.paint.dim(&line) } else { self.paint.bold(&line) })?;
         self.below(made)?;
         let before = if row.is_before { "in force when the span begins: " } else { "" };
         let reason = format!("{before}{}: {}", made.policy, row.decision.reason);
@@ -175,8 +175,7 @@ impl<W: Write> Teller for Text<'_, W> {
         self.came_in(&end.since)?;
         writeln!(self.out)?;
         let left_out = end.decisions - end.shown;
-        let left_out =
-            if left_out > 0 { format!(", {left_out} of them left out") } else { String::new() };
+        let left_out = if left_out > 0 { format!(", {left_out} of them left out") } else { String::new() };
         let span = end.span.map_or_else(
             || "the export has a base and no records".to_owned(),
             |(from, to)| format!("the export is of {from} to {to}"),
@@ -203,12 +202,13 @@ impl<W: Write> Teller for Text<'_, W> {
 }
 
 /// What the columns are.
-const LEGEND: [&str; 5] = [
-    "Weights in percent; error is the mean error they come to; now and next gCO2eq/kWh, age that of the forecast; credit",
-    "is the balance of the credit ledger. Budget is the balance of the error budget, held what is held back of it for",
-    "what was published and not reported yet, left what may be spent, all right after the decision, in requests x error",
-    "(seconds x error as long as nobody reports); price the shadow price of that credit; throt. the throttle of processing.",
-    "< what came in before a decision, + a new warning, - one that is gone.",
+const LEGEND: [&str; 6] = [
+    "Weights in percent; error is the mean error they come to; now and next gCO2eq/kWh, age that of the forecast;",
+    "credit the balance of the credit ledger. Budget is the balance of the error budget, held what is held back of it",
+    "for what was published and not reported yet, left what may be spent, all right after the decision, in requests x",
+    "error (seconds x error as long as nobody reports); price the shadow price of that; throt. the throttle of",
+    "processing. Below: < what came in before the decision (and when, or the sum of it), + a warning that is new,",
+    "- one that is gone.",
 ];
 
 fn cells(at: Timestamp, made: &Made) -> [String; COUNT] {
@@ -251,6 +251,7 @@ fn amount(value: f64) -> String {
         size if size >= 10_000.0 => 0,
         size if size >= 100.0 => 1,
         size if size >= 1.0 => 2,
+        0.0 => 0,
         _ => 4,
     };
     fixed(value, decimals)

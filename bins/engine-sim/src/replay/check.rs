@@ -35,6 +35,8 @@ pub(crate) struct Told {
     pub(crate) at: Timestamp,
     pub(crate) text: String,
     about: About,
+    /// How many ticks this stands for.
+    ticks: u64,
 }
 
 /// Whom a record concerns.
@@ -70,7 +72,22 @@ impl Told {
             input => About::Schedules(input.schedule().cloned().into_iter().collect()),
         };
         let text = words::of(&step.record, &step.answer);
-        Self { number: *number, line: *line, at: *at, text, about }
+        let ticks = u64::from(matches!(input, Input::Tick));
+        Self { number: *number, line: *line, at: *at, text, about, ticks }
+    }
+
+    /// Adds it to those that are shown, unless they are enough; ticks in a row are shown as one.
+    pub(crate) fn join(self, shown: &mut Vec<Self>) -> bool {
+        let is_full = shown.len() >= super::AROUND;
+        match shown.last_mut() {
+            Some(last) if last.ticks > 0 && self.ticks > 0 => {
+                last.ticks += self.ticks;
+                last.text = format!("{} ticks", last.ticks);
+            }
+            _ if is_full => return false,
+            _ => shown.push(self),
+        }
+        true
     }
 
     /// Whether it concerns that schedule, which follows that target's forecast.
@@ -150,13 +167,24 @@ impl Check {
     ) -> Difference {
         let target = engine.target(id).cloned();
         let concerns = |told: &&Told| told.concerns(id, target.as_ref());
-        let mut before: Vec<Told> =
-            self.before.iter().rev().filter(concerns).take(super::AROUND).cloned().collect();
+        let mut before = Vec::new();
+        for told in self.before.iter().rev().filter(concerns) {
+            if !told.clone().join(&mut before) {
+                break;
+            }
+        }
         before.reverse();
         let decided = now.and_then(|(outcome, place)| {
             let (id, view) = step.views.get(place)?;
             Some((outcome.clone(), Decision::of(step.record.at, step.number, id, view, engine)))
         });
-        Difference { id: id.clone(), record: Told::of(step), then: then.cloned(), now: decided, before, target }
+        Difference {
+            id: id.clone(),
+            record: Told::of(step),
+            then: then.cloned(),
+            now: decided,
+            before,
+            target,
+        }
     }
 }

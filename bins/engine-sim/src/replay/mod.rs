@@ -102,10 +102,7 @@ fn after(journal: &mut Journal, difference: &Difference) -> Vec<Told> {
     for _ in 0..READ_ON {
         let Ok(Some(step)) = journal.step() else { break };
         let told = Told::of(&step);
-        if told.concerns(&difference.id, difference.target.as_ref()) {
-            after.push(told);
-        }
-        if after.len() >= AROUND {
+        if told.concerns(&difference.id, difference.target.as_ref()) && !told.join(&mut after) {
             break;
         }
     }

@@ -131,9 +131,7 @@ fn difference(
     match now {
         None => say("now", "nothing is published")?,
         Some((outcome, decision)) => {
-            let decided = decision.at == record.at && then.is_none();
-            let at = if decided { String::new() } else { format!(", decided at {}", decision.at) };
-            say("now", &format!("{}{at}", shown(outcome)))?;
+            say("now", &shown(outcome))?;
             if then.as_ref().is_some_and(|then| then.weights == outcome.weights) {
                 say("", "the same weights: something else in the document is not the same")?;
             }

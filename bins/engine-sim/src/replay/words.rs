@@ -3,7 +3,8 @@
 use engine::Polled;
 use engine::journal::{Answer, Input, Record};
 use jiff::SignedDuration;
-use models::{Feedback, Forecast, Manual, Slot, Timestamp, json};
+use models::{Feedback, Forecast, Manual, Overrides, Slot, Timestamp};
+use serde_json::Value;
 
 use crate::report::text::{brief, seconds, thousands};
 
@@ -19,7 +20,7 @@ pub(crate) fn of(record: &Record, answer: &Answer) -> String {
             format!("a process began; {}", brief(&refused.join("; ")))
         }
         Input::Configure { overrides, .. } => {
-            format!("PUT {}", json::excerpt(&serde_json::Value::Object(overrides.to_json()).to_string()))
+            format!("PUT {}", asked(overrides))
         }
         Input::Remove { .. } => "removed".to_owned(),
         Input::Reset { .. } => "reset to the defaults, with a fresh ledger".to_owned(),
@@ -92,6 +93,25 @@ pub(crate) fn requests<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Stri
     format!("{} requests ({}{more})", thousands(total), named.join(", "))
 }
 
+/// `policy random, flavours large 1, small 0.85`.
+fn asked(overrides: &Overrides) -> String {
+    let body = overrides.to_json();
+    let asked = body.iter().map(|(key, value)| match value {
+        Value::String(text) => format!("{key} {text}"),
+        Value::Array(list) if key == "flavours" => {
+            let precision = |flavour: &Value| flavour.get("precision").map(Value::to_string);
+            let name = |flavour: &Value| flavour.get("name").and_then(Value::as_str).map(str::to_owned);
+            let named =
+                list.iter().take(NAMED).filter_map(|one| Some(format!("{} {}", name(one)?, precision(one)?)));
+            let named: Vec<String> = named.collect();
+            format!("{key} {}{}", named.join(", "), if list.len() > NAMED { ", .." } else { "" })
+        }
+        other => format!("{key} {other}"),
+    });
+    let asked: Vec<String> = asked.collect();
+    if asked.is_empty() { "that asks for the defaults".to_owned() } else { brief(&asked.join("; ")) }
+}
+
 fn served(feedback: &Feedback, at: Timestamp) -> String {
     let sender = feedback.sender.as_ref().map_or_else(String::new, |sender| match sender.sequence {
         Some(sequence) => format!(" of {} no. {sequence}", brief(&sender.source)),
@@ -99,8 +119,7 @@ fn served(feedback: &Feedback, at: Timestamp) -> String {
     });
     let counts = requests(feedback.counts.iter().map(|(name, count)| (&**name, *count)));
     let late = lateness(feedback, at);
-    let late =
-        if late.is_zero() { String::new() } else { format!(", {} late", seconds(late.as_secs_f64())) };
+    let late = if late.is_zero() { String::new() } else { format!(", {} late", seconds(late.as_secs_f64())) };
     format!("feedback{sender}: {counts} over {}{late}", seconds(feedback.window_seconds))
 }
 
@@ -112,17 +131,18 @@ fn set_manual(manual: &Manual) -> String {
     format!("override {}{more}{reason}", weights.join(", "))
 }
 
-/// `from uk-carbon-intensity: 96 slots to 2026-..Z, issued 4 min before; 1 value measured`.
+/// `from uk-carbon-intensity: 96 slots to 2026-..Z, issued 4 min before; 1 measured`.
 pub(crate) fn received(forecast: &Forecast, actuals: &[Slot], at: Timestamp) -> String {
     let until = forecast.slots().last().map_or_else(String::new, |slot| format!(" to {}", slot.to));
     let old = at.duration_since(forecast.issued_at.unwrap_or(forecast.retrieved_at)).as_secs_f64();
     let issued = if forecast.issued_at.is_some() { "issued" } else { "received" };
+    let issued =
+        if old < 1.0 { format!("{issued} just then") } else { format!("{issued} {} before", seconds(old)) };
     let stands_in = forecast.stand_in_for.as_ref().map_or_else(String::new, |name| format!(" for {name}"));
     let measured = if actuals.is_empty() { String::new() } else { format!("; {} measured", actuals.len()) };
     format!(
-        "from {}{stands_in}: {} slots{until}, {issued} {} before{measured}",
+        "from {}{stands_in}: {} slots{until}, {issued}{measured}",
         forecast.source,
         forecast.slots().len(),
-        seconds(old.max(0.0))
     )
 }

@@ -112,7 +112,11 @@ const BRIEF: usize = 240;
 /// A text from elsewhere, cut to a length that a line can bear, control characters escaped.
 pub(crate) fn brief(text: &str) -> String {
     let mut shown: String = text.chars().take(BRIEF).fold(String::new(), |mut shown, each| {
-        if each.is_control() { shown.extend(each.escape_default()) } else { shown.push(each) }
+        if each.is_control() {
+            shown.extend(each.escape_default())
+        } else {
+            shown.push(each)
+        }
         shown
     });
     if text.chars().nth(BRIEF).is_some() {
@@ -125,15 +129,37 @@ pub(crate) fn brief(text: &str) -> String {
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
+        let letters: Vec<char> = word.chars().collect();
         let length = lines.last().map_or(0, |line| line.chars().count());
-        match lines.last_mut() {
-            Some(line) if length == 0 => line.push_str(word),
-            Some(line) if length + 1 + word.chars().count() <= columns => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
+        if let Some(line) = lines.last_mut().filter(|_| length > 0 && length + 1 + letters.len() <= columns) {
+            line.push(' ');
+            line.push_str(word);
+            continue;
         }
+        let pieces = letters.chunks(columns.max(1)).map(String::from_iter);
+        if length == 0 {
+            lines.pop();
+        }
+        lines.extend(pieces);
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_else_where_they_must() {
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
+        assert_eq!(wrapped("ab abcdefgh", 4), ["ab", "abcd", "efgh"]);
+        assert_eq!(wrapped("", 4).len(), 0);
+    }
+
+    #[test]
+    fn spans_are_about_right() {
+        let shown: Vec<String> = [0.4, 42.0, 240.0, 5_400.0, 180_000.0].map(seconds).into();
+        assert_eq!(shown, ["0.4 s", "42 s", "4 min", "90 min", "2.1 d"]);
+    }
 }
