@@ -1,5 +1,6 @@
 //! A bar on standard error while a long simulation runs; nothing where that is not a terminal.
 
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -24,6 +25,26 @@ impl Progress {
     /// A bar of that many simulations.
     pub(crate) fn simulations(count: u64) -> Self {
         Self::new(count, 1, "simulations")
+    }
+
+    /// A bar of bytes that are read.
+    pub(crate) fn bytes() -> Self {
+        let progress = Self::new(0, 1, "");
+        let template = "{bar:40.cyan/dim} {bytes}/{total_bytes} replayed, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            progress.bar.set_style(style);
+        }
+        progress
+    }
+
+    /// So many there will be.
+    pub(crate) fn expect(&self, count: u64) {
+        self.bar.set_length(count);
+    }
+
+    /// Counts what is read through it.
+    pub(crate) fn reading<R: Read>(&self, input: R) -> impl Read + use<R> {
+        self.bar.wrap_read(input)
     }
 
     fn new(count: u64, stride: u64, what: &str) -> Self {

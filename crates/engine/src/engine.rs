@@ -13,7 +13,7 @@ use models::{
 use policies::{Menu, Registry};
 use serde_json::{Map, Value};
 
-use crate::answers::{Accepted, FeedbackReport, Polled, Tick, WantedForecast};
+use crate::answers::{Accepted, FeedbackReport, Holdings, Polled, Tick, WantedForecast};
 use crate::base::Base;
 use crate::board::{Board, Published, Publisher, View};
 use crate::cadence::Cadence;
@@ -432,6 +432,22 @@ impl Engine {
     /// Every effective value with where it came from, and the generation.
     pub fn config(&self, id: &ScheduleId) -> Option<(Map<String, Value>, u64)> {
         self.sessions.get(id).map(|session| (session.config.to_json(), session.generation))
+    }
+
+    /// Which carbon target's forecast a schedule follows: the one asked for, or the default's in its stead.
+    pub fn target(&self, id: &ScheduleId) -> Option<&CarbonTarget> {
+        self.sessions.get(id).map(|session| &session.target)
+    }
+
+    /// What of a schedule's error budget is held back for what was not reported yet, and what is left to spend.
+    pub fn holdings(&self, id: &ScheduleId) -> Option<Holdings> {
+        let budget = &self.sessions.get(id)?.budget;
+        Some(Holdings { held: budget.held(), spendable: budget.spendable() })
+    }
+
+    /// Every schedule, in order of their names.
+    pub fn schedules(&self) -> impl Iterator<Item = &ScheduleId> {
+        self.sessions.keys()
     }
 
     /// Which forecasts are asked for, and how often. Looks at every schedule: ask when

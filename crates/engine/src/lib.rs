@@ -55,7 +55,7 @@ mod sources;
 mod stored;
 mod time;
 
-pub use answers::{Accepted, FeedbackReport, Polled, Tick, WantedForecast};
+pub use answers::{Accepted, FeedbackReport, Holdings, Polled, Tick, WantedForecast};
 pub use board::{Board, Emissions, Published, Publisher, Totals, View};
 pub use engine::{Engine, MAX_CARBON_TARGETS, MAX_EVALUATIONS_PER_TICK, MAX_NOTES};
 pub use error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};

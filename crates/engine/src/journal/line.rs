@@ -55,6 +55,8 @@ impl Line {
     /// [`StoreError`]: it is no line of an export, or of one in another version.
     pub fn from_text(text: &str, number: usize) -> Result<Self, StoreError> {
         let line: Self = serde_json::from_str(text).map_err(|error| {
+            // Each line is a document of its own: its first line is this one.
+            let error = error.to_string().replace(" at line 1 column ", " at column ");
             StoreError::Damaged(format!("line {number} is not one of `engine-server state export`: {error}"))
         })?;
         match &line {
