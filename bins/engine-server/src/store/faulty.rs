@@ -1,7 +1,7 @@
 //! A disk that does what disks do: it forgets what was not synced, tears it, runs full, and fails.
 
 use std::io::{Error, ErrorKind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Builder, StorageBackend};
 
@@ -41,6 +41,9 @@ pub(super) enum Fault {
     /// Syncs fail; what they were to sync may be durable or not.
     Syncs,
 }
+
+/// A disk that does not answer until this is dropped.
+pub(super) struct Hung<'a>(#[expect(dead_code, reason = "held, not looked at")] MutexGuard<'a, Contents>);
 
 /// A disk that is open.
 #[derive(Debug)]
@@ -101,6 +104,11 @@ impl Medium {
             contents.fault = None;
             contents.cuts += 1;
         });
+    }
+
+    /// It does not answer, as long as what this gives is held.
+    pub(super) fn hang(&self) -> Hung<'_> {
+        Hung(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Contents) -> T) -> T {

@@ -20,6 +20,8 @@ mod restore;
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod hanging;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

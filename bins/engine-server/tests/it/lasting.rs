@@ -295,3 +295,29 @@ fn an_export_is_a_copy_that_can_be_imported() {
         assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "nothing is left of it");
     }
 }
+
+/// Each row of the table of failures names a test that is there.
+#[test]
+fn every_failure_that_is_documented_is_tested() {
+    let operations = include_str!("../../../../docs/operations.md");
+    let tests = [
+        include_str!("crash.rs"),
+        include_str!("lasting.rs"),
+        include_str!("../../src/store/tests.rs"),
+        include_str!("../../src/store/hanging.rs"),
+        include_str!("../../../../crates/engine/tests/it/journal.rs"),
+    ];
+    let (_, section) = operations.split_once("### What is lost in which failure").unwrap();
+    let (table, _) = section.split_once("###").unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 10, "{table}");
+    for row in rows {
+        let last = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let mut named = last.split('`').skip(1).step_by(2).peekable();
+        assert!(named.peek().is_some(), "no test is named in: {row}");
+        for name in named {
+            let head = format!("fn {name}(");
+            assert!(tests.iter().any(|file| file.contains(&head)), "there is no test {name}");
+        }
+    }
+}
