@@ -20,12 +20,15 @@ use engine::Part;
 use engine::journal::{BaseParts, Changes, Kept, Outcome, Record, Store, StoreError};
 use jiff::SignedDuration;
 use models::Timestamp;
+use redb::backends::FileBackend;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError,
-    TableDefinition, TableError, TransactionError, WriteTransaction,
+    Builder, CommitError, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend,
+    StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use super::cautious::Cautious;
 
 /// The layout that this version writes.
 const FORMAT: u64 = 1;
@@ -57,7 +60,7 @@ pub(crate) struct Retention {
 }
 
 /// Opens the file, or what stands for it in a test.
-pub(crate) type Open = Box<dyn Fn(&Builder) -> Result<Database, DatabaseError> + Send>;
+pub(crate) type Open = Box<dyn Fn() -> Result<Box<dyn StorageBackend>, StoreError> + Send>;
 
 /// The file.
 pub(crate) struct Disk {
@@ -90,8 +93,16 @@ impl Disk {
         if !path.exists() {
             make(path)?;
         }
-        let file = path.to_owned();
-        Self::open(Box::new(move |builder| builder.open(&file)), retention)
+        let path = path.to_owned();
+        let open = move || {
+            let file = File::options().read(true).write(true).open(&path).map_err(io)?;
+            if file.metadata().map_err(io)?.len() == 0 {
+                // The library would begin a new one in it.
+                return Err(StoreError::Damaged("the file is empty".into()));
+            }
+            Ok(Box::new(FileBackend::new(file).map_err(of_database)?) as Box<dyn StorageBackend>)
+        };
+        Self::open(Box::new(open), retention)
     }
 
     /// The store that `open` opens.
@@ -109,7 +120,8 @@ impl Disk {
             let mut builder = Builder::new();
             // Without the check single flipped bits are read back as if nothing were wrong.
             builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-            let database = (self.open)(&builder).map_err(of_database)?;
+            let file = Cautious::new((self.open)()?);
+            let database = builder.create_with_backend(file.clone()).map_err(of_database)?;
             let write = database.begin_write().map_err(of_transaction)?;
             let mut bases = begin(&write)?;
             if let Some(until) = until {
@@ -123,6 +135,7 @@ impl Disk {
             }
             write.commit().map_err(of_commit)?;
             let garbage = garbage(&database, &bases)?;
+            file.release().map_err(io)?;
             Ok((database, bases, garbage))
         })?;
         (self.database, self.bases, self.garbage) = (Some(database), bases, garbage);

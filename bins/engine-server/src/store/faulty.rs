@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::{Builder, StorageBackend};
+use redb::StorageBackend;
 
 use super::disk::Open;
 
@@ -67,9 +67,9 @@ impl Medium {
     /// Opens it as a store's file.
     pub(super) fn opener(&self) -> Open {
         let medium = self.clone();
-        Box::new(move |builder: &Builder| {
+        Box::new(move || {
             let cuts = medium.with(|contents| contents.cuts);
-            builder.create_with_backend(Handle { medium: medium.clone(), cuts })
+            Ok(Box::new(Handle { medium: medium.clone(), cuts }))
         })
     }
 
@@ -171,7 +171,10 @@ impl StorageBackend for Handle {
             match contents.fault() {
                 Some(Fault::Writes) => Err(Error::other("a write failed")),
                 Some(Fault::Full) if length > contents.written.len() => Err(ErrorKind::StorageFull.into()),
-                _ => Ok(contents.change(Unsynced::Length(length))),
+                _ => {
+                    contents.change(Unsynced::Length(length));
+                    Ok(())
+                }
             }
         })
     }
@@ -194,7 +197,10 @@ impl StorageBackend for Handle {
             match contents.fault() {
                 // Space that a file seems to have may not be there.
                 Some(Fault::Writes | Fault::Full) => Err(ErrorKind::StorageFull.into()),
-                _ => Ok(contents.change(Unsynced::Bytes(at, data.to_vec()))),
+                _ => {
+                    contents.change(Unsynced::Bytes(at, data.to_vec()));
+                    Ok(())
+                }
             }
         })
     }

@@ -12,6 +12,7 @@
 //! A disk that fails or hangs stops nobody from reading: the engine goes on, unrecorded, while whoever wants
 //! something kept is refused; then a new base is written, and all is well again.
 
+mod cautious;
 mod command;
 mod disk;
 mod keeper;

@@ -1,5 +1,7 @@
 //! What lasts, on disks that fail.
 
+use std::fmt::Write as _;
+
 use engine::journal::{BaseParts, Changes, Input, Kept, Outcome, Record, Store as _, StoreError};
 use engine::{Engine, EngineOptions, Part};
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +10,9 @@ use policies::Registry;
 use proptest::prelude::*;
 use providers::archive::{Archive, Bounds};
 
+use redb::StorageBackend as _;
+
+use super::cautious::Cautious;
 use super::disk::{Disk, Retention};
 use super::faulty::{Fault, Medium};
 
@@ -61,7 +66,7 @@ fn load_from(disk: &Disk, at: Option<Timestamp>) -> Result<Loaded, StoreError> {
     disk.read(
         at,
         &mut |kept| {
-            loaded.all += &format!("{kept:?}\n");
+            writeln!(loaded.all, "{kept:?}").unwrap();
             match kept {
                 Kept::Part(before, _) => {
                     assert!(loaded.before.is_none_or(|known| known == before));
@@ -73,7 +78,7 @@ fn load_from(disk: &Disk, at: Option<Timestamp>) -> Result<Loaded, StoreError> {
             Ok(())
         },
         &mut |number, outcomes| {
-            published += &format!("{number} {outcomes:?}\n");
+            writeln!(published, "{number} {outcomes:?}").unwrap();
             Ok(())
         },
     )?;
@@ -239,7 +244,9 @@ proptest! {
         bytes in prop_oneof![Just(0_u64), Just(4_096), Just(u64::MAX)],
     ) {
         let mut trial = Trial::new(Retention { reach: SignedDuration::from_hours(hours), bytes });
-        steps.iter().for_each(|step| trial.step(step));
+        for step in &steps {
+            trial.step(step);
+        }
         trial.step(&Step::Cut(7));
     }
 }
@@ -272,7 +279,7 @@ fn as_much_is_kept_as_was_asked_for() {
     let medium = Medium::default();
     let mut disk = open(&medium, retention).unwrap();
     disk.commit(&base(0, hour(0), 0, 10, true)).unwrap();
-    let (mut next, mut most) = (0, 0);
+    let mut next = 0;
     let mut turn = |disk: &mut Disk, at: i64, count: u64| {
         disk.commit(&records(next..next + count)).unwrap();
         next += count;
@@ -281,7 +288,6 @@ fn as_much_is_kept_as_was_asked_for() {
         let oldest = load_from(disk, Some(EPOCH)).unwrap();
         let first = oldest.before.unwrap();
         assert_eq!(oldest.records, (first..next).collect::<Vec<_>>(), "every record since the oldest base");
-        most = most.max(oldest.all.len());
         disk.replay_from().unwrap()
     };
     // Little comes in: as far back as asked for, and some hours more.
@@ -342,12 +348,12 @@ fn small(is_closed: bool) -> (Vec<u8>, [String; 2]) {
 
 /// Opens what is left of a store. Answers what it holds, or nothing where it was refused with a clear error and
 /// left as it was.
-fn try_open(bytes: &[u8], is_closed: bool, what: &str) -> Option<String> {
+fn try_open(bytes: &[u8], what: &str) -> Option<String> {
     let medium = Medium::of(bytes);
     match open(&medium, ALL).and_then(|disk| load_from(&disk, None)) {
         Ok(loaded) => Some(loaded.all),
         Err(StoreError::Damaged(_) | StoreError::Version { .. }) => {
-            assert!(!is_closed || medium.bytes() == bytes, "{what}: refused, but changed");
+            assert!(medium.bytes() == bytes, "{what}: refused, but changed");
             None
         }
         Err(other) => panic!("{what}: {other}"),
@@ -368,7 +374,7 @@ fn a_flipped_bit_is_noticed_or_changes_nothing() {
     for at in positions(&bytes, 127) {
         let mut flipped = bytes.clone();
         flipped[at] ^= 1 << (at % 8);
-        match try_open(&flipped, true, &format!("byte {at}")) {
+        match try_open(&flipped, &format!("byte {at}")) {
             Some(found) => assert!(found == last, "byte {at}: another state was read"),
             None => refused += 1,
         }
@@ -384,7 +390,7 @@ fn a_flipped_bit_after_a_power_cut_costs_the_last_commit_at_most() {
     for at in positions(&bytes, 211) {
         let mut flipped = bytes.clone();
         flipped[at] ^= 1 << (at % 8);
-        let found = try_open(&flipped, false, &format!("byte {at}"));
+        let found = try_open(&flipped, &format!("byte {at}"));
         assert!(found.is_none_or(|found| possible.contains(&found)), "byte {at}: another state was read");
     }
 }
@@ -395,7 +401,67 @@ fn a_store_that_was_cut_off_is_noticed() {
     let every = (0..bytes.len()).step_by(4_096);
     let odd = (1..bytes.len()).step_by(4_099);
     for length in every.chain(odd).filter(|length| *length > 0) {
-        let found = try_open(&bytes[..length], true, &format!("{length} bytes"));
+        let found = try_open(&bytes[..length], &format!("{length} bytes"));
         assert!(found.is_none_or(|found| found == last), "{length} bytes: another state was read");
+    }
+}
+
+/// What is done to a file.
+#[derive(Debug, Clone)]
+enum Access {
+    Length(u64),
+    Write(u64, Vec<u8>),
+    Sync,
+    Release,
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    prop_oneof![
+        2 => (0..200_u64).prop_map(Access::Length),
+        6 => (0..150_u64, prop::collection::vec(any::<u8>(), 1..50)).prop_map(|(at, bytes)| Access::Write(at, bytes)),
+        1 => Just(Access::Sync),
+        1 => Just(Access::Release),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_held_back_reads_as_if_it_were_written(
+        accesses in prop::collection::vec(access(), 1..30),
+        (from, length) in (0..200_u64, 0..60_usize),
+    ) {
+        let begin: Vec<u8> = (1..=100).collect();
+        let (medium, shadow) = (Medium::of(&begin), Medium::of(&begin));
+        let file = Cautious::new(medium.opener()().unwrap());
+        let plain = shadow.opener()().unwrap();
+        let mut is_released = false;
+        for access in accesses {
+            match access {
+                Access::Length(length) => (file.set_len(length).unwrap(), plain.set_len(length).unwrap()),
+                Access::Write(at, bytes) => {
+                    // No library writes beyond a file's end.
+                    let end = at + bytes.len() as u64;
+                    let length = plain.len().unwrap().max(end);
+                    file.set_len(length).unwrap();
+                    plain.set_len(length).unwrap();
+                    (file.write(at, &bytes).unwrap(), plain.write(at, &bytes).unwrap())
+                }
+                Access::Sync => (file.sync_data().unwrap(), plain.sync_data().unwrap()),
+                Access::Release => {
+                    is_released = true;
+                    (file.release().unwrap(), ())
+                }
+            };
+            prop_assert_eq!(file.len().unwrap(), plain.len().unwrap());
+            let (mut one, mut other) = (vec![7; length], vec![9; length]);
+            let results = (file.read(from, &mut one), plain.read(from, &mut other));
+            prop_assert_eq!(results.0.is_ok(), results.1.is_ok());
+            prop_assert!(results.0.is_err() || one == other, "{:?} {:?}", one, other);
+            if is_released {
+                prop_assert_eq!(medium.bytes(), shadow.bytes());
+            } else {
+                prop_assert_eq!(&medium.bytes(), &begin);
+            }
+        }
     }
 }
