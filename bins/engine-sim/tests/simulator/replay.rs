@@ -216,6 +216,18 @@ fn what_was_not_written_down_is_compared_with_nothing_and_said() {
     assert!(told.contains("could not be written down"), "{told}");
 }
 
+/// A base that is begun right before the record that says so has what was not written down.
+#[test]
+fn a_base_made_for_it_replays_again() {
+    let mut server = story();
+    server.unrecorded_and_based(Input::Remove { id: id("assist") });
+    server.pass(3_600);
+    let report = json(&desk(&server.export(2)), "replay journal.jsonl --format json");
+    assert_eq!((&report["unrecorded"], &report["difference"]), (&Value::Null, &Value::Null));
+    assert_eq!((&report["compared"], &report["records"]["unrecorded"]), (&json!(server.published(2)), &json!(1)));
+    assert!(server.published(2) > 10);
+}
+
 #[test]
 fn what_cannot_be_replayed_is_said_by_line() {
     let lines = story().export(0);
