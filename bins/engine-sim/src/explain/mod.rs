@@ -96,7 +96,7 @@ fn tell(mut journal: Journal, args: &ExplainArgs, teller: &mut dyn Teller) -> an
     const WRITTEN: &str = "cannot write to standard output";
     let mut known: BTreeSet<ScheduleId> = journal.engine.schedules().cloned().collect();
     let mut story = Story::new(&journal, args);
-    let mut check = Check::default();
+    let mut check = Check::new(journal.first);
     let mut has_begun = false;
     while let Some(step) = journal.step()? {
         if let Input::Configure { id, .. } | Input::Reset { id } = &step.record.input

@@ -41,7 +41,8 @@ pub(super) struct Event {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Posts {
-    posts: u64,
+    #[serde(rename = "posts")]
+    count: u64,
     polls: u64,
     sources: BTreeSet<String>,
     requests: u64,
@@ -91,7 +92,7 @@ impl Since {
                 match &step.answer {
                     Answer::Polled(Ok(Polled::Counted { unknown })) => {
                         let known = counts.iter().filter(|count| !unknown.contains(count));
-                        posts.count(known.map(|(name, count)| (&**name, *count)));
+                        posts.add(known.map(|(name, count)| (&**name, *count)));
                     }
                     answer => posts.refuse(answer),
                 }
@@ -136,7 +137,7 @@ impl Since {
 
 impl Posts {
     fn post(&mut self, feedback: &Feedback, answer: &Answer, at: Timestamp) {
-        self.posts += 1;
+        self.count += 1;
         if let Some(sender) = &feedback.sender
             && self.sources.len() < MOST_EVENTS
         {
@@ -146,13 +147,13 @@ impl Posts {
         match answer {
             Answer::Counted(Ok(report)) if report.duplicate => self.duplicates += 1,
             Answer::Counted(Ok(_)) => {
-                self.count(feedback.counts.iter().map(|(name, count)| (&**name, *count)));
+                self.add(feedback.counts.iter().map(|(name, count)| (&**name, *count)));
             }
             answer => self.refuse(answer),
         }
     }
 
-    fn count<'a>(&mut self, counts: impl Iterator<Item = (&'a str, u64)>) {
+    fn add<'a>(&mut self, counts: impl Iterator<Item = (&'a str, u64)>) {
         for (name, count) in counts {
             self.requests = self.requests.saturating_add(count);
             let counted = self.requests_by_flavour.entry(name.to_owned()).or_default();
@@ -173,7 +174,7 @@ impl Posts {
             count => Some(format!("{count} {what}s")),
         };
         let came: Vec<String> =
-            [several(self.posts, "post"), several(self.polls, "poll")].into_iter().flatten().collect();
+            [several(self.count, "post"), several(self.polls, "poll")].into_iter().flatten().collect();
         let sources: Vec<&str> = self.sources.iter().map(String::as_str).collect();
         let by = match sources.as_slice() {
             [] => String::new(),
@@ -183,15 +184,15 @@ impl Posts {
         let counts = requests(self.requests_by_flavour.iter().map(|(name, count)| (&**name, *count)));
         let mut text = format!("{}{by}: {counts}", came.join(" and "));
         if self.latest_seconds > 0.0 {
-            let up_to = if self.posts > 1 { "up to " } else { "" };
-            text.push_str(&format!(", {up_to}{} late", seconds(self.latest_seconds)));
+            let up_to = if self.count > 1 { "up to " } else { "" };
+            text.extend([format!(", {up_to}{} late", seconds(self.latest_seconds))]);
         }
         if self.duplicates > 0 {
-            text.push_str(&format!(", {} counted before", self.duplicates));
+            text.extend([format!(", {} counted before", self.duplicates)]);
         }
         if self.refused > 0 {
             let why = self.refusal.as_deref().unwrap_or("not counted");
-            text.push_str(&format!(", {} of them {why}", self.refused));
+            text.extend([format!(", {} of them {why}", self.refused)]);
         }
         text
     }

@@ -33,6 +33,8 @@ pub(super) struct Text<'a, W: Write> {
     day: Option<String>,
     names: Vec<Arc<str>>,
     source: Option<String>,
+    /// What was said last of why.
+    reason: Option<String>,
 }
 
 impl<'a, W: Write> Text<'a, W> {
@@ -46,6 +48,7 @@ impl<'a, W: Write> Text<'a, W> {
             day: None,
             names: Vec::new(),
             source: None,
+            reason: None,
         }
     }
 
@@ -158,9 +161,14 @@ impl<W: Write> Teller for Text<'_, W> {
         let line = columns(&cells(row.decision.at, made));
         writeln!(self.out, "{}", if row.is_before { self.paint.dim(&line) } else { self.paint.bold(&line) })?;
         self.below(made)?;
-        let before = if row.is_before { "in force when the span begins: " } else { "" };
-        let reason = format!("{before}{}: {}", made.policy, row.decision.reason);
-        self.say("", &reason, |_, text| text.to_owned())?;
+        if row.is_before {
+            self.say("", "in force when the span begins", Paint::dim)?;
+        }
+        let reason = Some(format!("{}: {}", made.policy, row.decision.reason));
+        if reason != self.reason {
+            self.say("", reason.as_deref().unwrap_or_default(), |_, text| text.to_owned())?;
+            self.reason = reason;
+        }
         for warning in &row.new_warnings {
             self.say("+", &format!("warning: {}", brief(warning)), Paint::red)?;
         }
@@ -207,8 +215,8 @@ const LEGEND: [&str; 6] = [
     "credit the balance of the credit ledger. Budget is the balance of the error budget, held what is held back of it",
     "for what was published and not reported yet, left what may be spent, all right after the decision, in requests x",
     "error (seconds x error as long as nobody reports); price the shadow price of that; throt. the throttle of",
-    "processing. Below: < what came in before the decision (and when, or the sum of it), + a warning that is new,",
-    "- one that is gone.",
+    "processing. Where no sentence follows, the one above holds. < what came in before the decision (and when, or the sum",
+    "of it), + a warning that is new, - one that is gone.",
 ];
 
 fn cells(at: Timestamp, made: &Made) -> [String; COUNT] {

@@ -14,8 +14,9 @@ use super::words;
 const REMEMBERED: usize = 2_048;
 
 /// Compares step by step, up to the first difference.
-#[derive(Default)]
 pub(crate) struct Check {
+    /// Number of the first record after the base.
+    first: u64,
     /// Publications that were the same to the byte.
     pub(crate) compared: u64,
     /// Publications that nothing was written down of: before a stop, or at the end.
@@ -101,9 +102,16 @@ impl Told {
 }
 
 impl Check {
+    /// Compares what a journal publishes whose first record has that number.
+    pub(crate) fn new(first: u64) -> Self {
+        Self { first, compared: 0, alone: 0, unrecorded: None, suspect: None, before: VecDeque::new() }
+    }
+
     /// Looks at a step that `engine` has just made. Answers what is not as it was.
     pub(crate) fn look(&mut self, step: &Step, engine: &Engine) -> Option<Box<Difference>> {
         match step.record.input {
+            // A base is begun right before this record is written: it has what was not written down.
+            Input::Unrecorded if step.number == self.first => {}
             Input::Unrecorded => {
                 self.unrecorded.get_or_insert((step.record.at, 0));
                 self.suspect = None;

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<Ending> {
 }
 
 fn replay(journal: &mut Journal) -> anyhow::Result<Replayed> {
-    let mut check = Check::default();
+    let mut check = Check::new(journal.first);
     let mut replayed = Replayed {
         exported_at: journal.exported_at,
         first: journal.first,

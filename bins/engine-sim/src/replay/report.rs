@@ -178,10 +178,10 @@ fn numbers(decision: &Decision) -> Vec<(&'static str, String)> {
     ];
     let mut credit = format!("ledger {credit_balance:.4}");
     if let Some(budget) = &made.budget {
-        credit.push_str(&format!(
+        credit.extend([format!(
             "; budget {:.2}, of it held {:.2}, spendable {:.2}",
             budget.balance, budget.held, budget.spendable
-        ));
+        )]);
     }
     said.push(("credit", credit));
     let intensity = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());

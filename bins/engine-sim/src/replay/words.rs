@@ -54,8 +54,10 @@ pub(crate) fn came_to(answer: &Answer) -> Option<String> {
         Answer::Set(Ok(until)) => Some(format!("until {until}")),
         Answer::Set(Err(wrong)) | Answer::Counted(Err(wrong)) => Some(format!("refused: {wrong}")),
         Answer::Counted(Ok(report)) if report.duplicate => Some("counted before".to_owned()),
-        Answer::Removed(Err(unknown)) | Answer::Cleared(Err(unknown)) => Some(unknown.to_string()),
-        Answer::Polled(Err(unknown)) | Answer::Noted(Err(unknown)) => Some(unknown.to_string()),
+        Answer::Removed(Err(unknown))
+        | Answer::Cleared(Err(unknown))
+        | Answer::Polled(Err(unknown))
+        | Answer::Noted(Err(unknown)) => Some(unknown.to_string()),
         Answer::Polled(Ok(Polled::Refused)) => Some("not counted, a router posts".to_owned()),
         Answer::Observed(Err(mixed)) => Some(format!("refused: {mixed}")),
         Answer::Ticked(tick) => Some(format!("evaluated {}", tick.evaluated)),

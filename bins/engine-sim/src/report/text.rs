@@ -95,7 +95,7 @@ pub(crate) fn significant(value: f64) -> String {
 /// `4.2 s`, `12 min`, `3.5 h`, `2 d`: about how long.
 pub(crate) fn seconds(seconds: f64) -> String {
     let shown = |value: f64, unit: &str| {
-        let decimals = if value < 10.0 { 1 } else { 0 };
+        let decimals = i32::from(value < 10.0);
         format!("{} {unit}", rounded(value, decimals))
     };
     match seconds {
@@ -109,31 +109,25 @@ pub(crate) fn seconds(seconds: f64) -> String {
 /// Most characters of a text from elsewhere.
 const BRIEF: usize = 240;
 
-/// A text from elsewhere, cut to a length that a line can bear, control characters escaped.
+/// A text from elsewhere, cut to a length that a reader can bear.
 pub(crate) fn brief(text: &str) -> String {
-    let mut shown: String = text.chars().take(BRIEF).fold(String::new(), |mut shown, each| {
-        if each.is_control() {
-            shown.extend(each.escape_default())
-        } else {
-            shown.push(each)
-        }
-        shown
-    });
+    let mut shown: String = text.chars().take(BRIEF).collect();
     if text.chars().nth(BRIEF).is_some() {
         shown.push_str("..");
     }
     shown
 }
 
-/// A text as lines of at most so many characters, broken at spaces where there are any.
+/// A text as lines of at most so many characters, broken at spaces where there are any, control characters
+/// escaped: it may come from elsewhere.
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let letters: Vec<char> = word.chars().collect();
+        let letters: Vec<char> = word.chars().flat_map(printed).collect();
         let length = lines.last().map_or(0, |line| line.chars().count());
         if let Some(line) = lines.last_mut().filter(|_| length > 0 && length + 1 + letters.len() <= columns) {
             line.push(' ');
-            line.push_str(word);
+            line.extend(letters);
             continue;
         }
         let pieces = letters.chunks(columns.max(1)).map(String::from_iter);
@@ -145,6 +139,11 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+fn printed(letter: char) -> impl Iterator<Item = char> {
+    let (escaped, plain) = if letter.is_control() { (Some(letter), None) } else { (None, Some(letter)) };
+    escaped.into_iter().flat_map(char::escape_default).chain(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +153,7 @@ mod tests {
         assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
         assert_eq!(wrapped("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
         assert_eq!(wrapped("ab abcdefgh", 4), ["ab", "abcd", "efgh"]);
+        assert_eq!(wrapped("a\u{1b}[2J\nb", 20), ["a\\u{1b}[2J\\nb"]);
         assert_eq!(wrapped("", 4).len(), 0);
     }
 

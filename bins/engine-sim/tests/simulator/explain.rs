@@ -78,7 +78,7 @@ fn what_cannot_be_explained_is_said() {
     ] {
         let said = desk.run(arguments);
         assert!(said.out.is_empty(), "{arguments}: {}", said.out);
-        transcript.push_str(&format!("$ engine-sim {arguments}\n{}exit code {}\n\n", said.err, said.code));
+        transcript.extend([format!("$ engine-sim {arguments}\n{}exit code {}\n\n", said.err, said.code)]);
     }
     insta::assert_snapshot!(transcript);
 }

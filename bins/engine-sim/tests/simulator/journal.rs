@@ -137,6 +137,14 @@ impl Server {
         self.take(Input::Unrecorded);
     }
 
+    /// The same, and a base is begun before that is written down.
+    pub(crate) fn unrecorded_and_based(&mut self, input: Input) {
+        self.engine.apply(&Record { at: self.now, input });
+        self.outcomes.take();
+        self.begin_base();
+        self.take(Input::Unrecorded);
+    }
+
     /// Time passes; what falls due is evaluated.
     pub(crate) fn pass(&mut self, seconds: i64) {
         let until = self.now + secs(seconds);

@@ -75,7 +75,7 @@ fn week() -> Server {
             ),
             103 => drop(server.take(Input::ClearManual { id: id("assist") })),
             120 => {
-                server.manual("search", &json!({"flavourWeights": {"precision-85": 1}, "reason": "a test"}))
+                server.manual("search", &json!({"flavourWeights": {"precision-85": 1}, "reason": "a test"}));
             }
             150 => server
                 .put("search", &json!({"policy": "receding-horizon", "validFor": 1800, "targetError": 0.02})),
@@ -89,7 +89,7 @@ fn week() -> Server {
             ),
             400 => server.restart(0.05, 0),
             450 => {
-                server.put("late", &json!({"policy": "forecast-aware", "validFor": 7200, "calibrate": true}))
+                server.put("late", &json!({"policy": "forecast-aware", "validFor": 7200, "calibrate": true}));
             }
             500 => drop(server.take(Input::Reset { id: id("assist") })),
             510 => drop(server.take(Input::Note { id: id("late"), notes: vec!["a word".into()] })),
@@ -178,7 +178,8 @@ fn an_altered_input_is_found_where_it_first_matters() {
 #[test]
 fn what_is_published_more_or_less_often_is_found() {
     let lines = story().export(0);
-    let place = (lines.len() / 2..).find(|place| lines[*place].starts_with(r#"{"published"#)).unwrap();
+    let place =
+        (lines.len() / 2..lines.len()).find(|place| lines[*place].starts_with(r#"{"published"#)).unwrap();
     // One less was published then.
     let mut fewer = lines.clone();
     fewer.remove(place);
@@ -215,6 +216,18 @@ fn what_was_not_written_down_is_compared_with_nothing_and_said() {
     assert!(told.contains("could not be written down"), "{told}");
 }
 
+/// A base that is begun right before the record that says so has what was not written down.
+#[test]
+fn a_base_made_for_it_replays_again() {
+    let mut server = story();
+    server.unrecorded_and_based(Input::Remove { id: id("assist") });
+    server.pass(3_600);
+    let report = json(&desk(&server.export(2)), "replay journal.jsonl --format json");
+    assert_eq!((&report["unrecorded"], &report["difference"]), (&Value::Null, &Value::Null));
+    assert_eq!((&report["compared"], &report["records"]["unrecorded"]), (&json!(server.published(2)), &json!(1)));
+    assert!(server.published(2) > 10);
+}
+
 #[test]
 fn what_cannot_be_replayed_is_said_by_line() {
     let lines = story().export(0);
@@ -225,7 +238,7 @@ fn what_cannot_be_replayed_is_said_by_line() {
         let said = desk.run("replay journal.jsonl");
         assert!(said.out.is_empty(), "{what}: {}", said.out);
         assert_eq!(said.code, 1, "{what}: {}", said.err);
-        transcript.push_str(&format!("{what}\n{}\n", said.err));
+        transcript.extend([format!("{what}\n{}\n", said.err)]);
     };
     let text = |lines: &[String]| (lines.join("\n") + "\n").into_bytes();
     let first_record = lines.iter().position(|line| line.starts_with(r#"{"record"#)).unwrap();
@@ -272,7 +285,7 @@ fn what_cannot_be_replayed_is_said_by_line() {
         ),
     );
     let desk = Desk::empty();
-    transcript.push_str(&format!("no file\n{}", desk.run("replay missing.jsonl").err));
+    transcript.extend([format!("no file\n{}", desk.run("replay missing.jsonl").err)]);
     insta::assert_snapshot!(transcript);
 }
 
