@@ -1,5 +1,6 @@
 //! The one thread that writes: many inputs, one commit, then the engine acts upon them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -66,8 +67,11 @@ pub(crate) fn start(state: &Arc<State>, mut keeper: Keeper) -> anyhow::Result<()
     let (sender, receiver) = sync_channel(QUEUE);
     let thread = Arc::clone(state);
     let run = move || {
-        if let Some(queue) = &thread.queue {
-            keeper.run(&thread, queue, &receiver);
+        let Some(queue) = &thread.queue else { return };
+        if catch_unwind(AssertUnwindSafe(|| keeper.run(&thread, queue, &receiver))).is_err() {
+            // Whoever else evaluates has to know.
+            tracing::error!(target: "engine_server::store", "nothing can be kept until a restart: changes are refused, schedules are still made");
+            queue.set_well(false);
         }
     };
     std::thread::Builder::new().name("keeper".into()).spawn(run)?;
