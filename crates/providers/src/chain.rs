@@ -253,16 +253,21 @@ impl Link {
         };
         known.status.failures = known.status.failures.saturating_add(1);
         known.status.last_error = Some(problem.to_string());
-        if problem.is_of_one_target() {
+        let in_its_words = problem.is_of_one_target();
+        if in_its_words && known.circuit.is_open_for_failures() {
             return known.circuit.succeed();
         }
         let all_alike = self.adapter.knows_one_grid();
-        if problem.may_be_of_one_target() && !all_alike && !known.served.contains(target) {
+        let of_target = in_its_words || problem.may_be_of_one_target();
+        if of_target && !all_alike && !known.served.contains(target) {
             // Others were served: this one never was, and says nothing of them.
             let others = !known.served.is_empty();
             if known.circuit.pass_on(target) || others {
                 return None;
             }
+        }
+        if in_its_words {
+            return known.circuit.refuse(target, now);
         }
         known.circuit.fail(now, problem.retry_after())
     }
