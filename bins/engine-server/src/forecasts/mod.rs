@@ -154,9 +154,12 @@ impl Refresh {
     }
 }
 
-/// Tells the engine what a refresh brought; of measured values, none that belong to a refused forecast.
+/// Tells the engine what a refresh brought; of measured values, none that belong to a refused forecast. Those of
+/// one that is not to be published are as good: a chain is of one signal.
 fn pass_on(engine: &mut Engine, target: &CarbonTarget, news: News) -> Result<(), MixedSignals> {
-    engine.observe_forecast(target, news.forecast, now())?;
+    if news.is_current {
+        engine.observe_forecast(target, news.forecast, now())?;
+    }
     for slot in &news.actuals {
         engine.observe_actual(target, slot);
     }
