@@ -47,6 +47,7 @@
 //! gap, for the engine to judge.
 
 pub mod adapter;
+mod agenda;
 pub mod archive;
 pub mod carbon_aware_sdk;
 pub mod chain;
