@@ -178,9 +178,7 @@ fn escape(text: &[u8]) -> Option<(Said, usize)> {
     match text {
         [b'%', high, low, ..] => Some((Said::Byte(byte(&[*high, *low])?), 3)),
         [b'\\', b'x', high, low, ..] => Some((Said::Byte(byte(&[*high, *low])?), 4)),
-        [b'\\', b'u', digits @ ..] => {
-            Some((Said::Char(char::from_u32(number(digits.get(..4)?, 16)?)?), 6))
-        }
+        [b'\\', b'u', digits @ ..] => Some((Said::Char(char::from_u32(number(digits.get(..4)?, 16)?)?), 6)),
         [b'\\', plain @ (b'"' | b'\'' | b'\\' | b'/'), ..] => Some((Said::Byte(*plain), 2)),
         [b'&', rest @ ..] => {
             let end = rest.iter().take(LONGEST_ENTITY).position(|byte| *byte == b';')?;

@@ -119,6 +119,12 @@ fn help_reads_so() {
           --electricity-maps-emission-factor-type <TYPE>
               Which emissions count: lifecycle or direct [env: ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE=]
               [default: lifecycle]
+          --electricity-maps-horizon-hours <HOURS>
+              How far ahead to ask: 6, 24, 48 or 72, as the plan covers [default: what the service
+              thinks best] [env: ELECTRICITY_MAPS_HORIZON_HOURS=]
+          --electricity-maps-granularity <LENGTH>
+              Slots to ask for: hourly, 15_minutes or 5_minutes, as the plan covers [default: what the
+              service thinks best] [env: ELECTRICITY_MAPS_GRANULARITY=]
           --watttime-username <NAME>
               User name at WattTime [env: WATTTIME_USERNAME]
           --watttime-password <SECRET>
