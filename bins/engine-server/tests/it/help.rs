@@ -228,7 +228,7 @@ fn help_reads_so() {
               Where Prometheus is, to be asked for the requests that were served, and for
               CARBON_PROMETHEUS_QUERY [default: nobody is asked] [env: PROMETHEUS_URL=]
           --metrics-poll-interval-sec <SECONDS>
-              How often each schedule's are asked for, 1 to 3600 [default: 15] [env:
+              How often each schedule's are asked for, 1 to 3600, or 0 for never [default: 15] [env:
               METRICS_POLL_INTERVAL_SEC=]
           --metrics-query <PROMQL>
               What is asked; {namespace}, {schedule}, {window} (seconds) and {label} are filled in
