@@ -178,7 +178,11 @@ impl fmt::Debug for Request {
     /// Header fields by name only, the URL without its query: what is left out may be keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Request").field("url", &self.shown_url()).field("headers", &names).finish()
+        f.debug_struct("Request")
+            .field("url", &self.shown_url())
+            .field("headers", &names)
+            .field("secret_query", &self.secret_query)
+            .finish()
     }
 }
 

@@ -422,7 +422,7 @@ fn a_target_the_first_provider_lacks_stops_the_start() {
 
 #[test]
 fn a_key_that_is_echoed_is_in_neither_the_list_nor_the_log() {
-    let key: String = (0..150).map(|index| format!("{index:03x}")).collect();
+    let key = (0..150).map(|index| format!("{index:03x}")).collect::<Vec<_>>().concat();
     let (plain, slash) = (key.as_str(), "sekrit/KEY+123");
     let echoes = [
         (
