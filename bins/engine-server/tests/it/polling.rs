@@ -307,12 +307,13 @@ fn a_schedule_that_goes_while_it_is_asked_about_is_dropped_without_a_word() {
 
 #[test]
 fn a_prometheus_for_carbon_alone_is_not_polled() {
-    let prometheus = Upstream::start(|path| match path.contains("intensity") {
-        true => {
+    let prometheus = Upstream::start(|path| {
+        if path.contains("intensity") {
             let value = json!([jiff::Timestamp::now().as_second(), "123"]);
             Reply::Json(json!({"status": "success", "data": {"resultType": "scalar", "result": value}}))
+        } else {
+            counts(&[])
         }
-        false => counts(&[]),
     });
     let launch =
         Launch::new().env("CARBON_PROVIDER", "prometheus").env("CARBON_PROMETHEUS_QUERY", "intensity");

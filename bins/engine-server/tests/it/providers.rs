@@ -8,6 +8,8 @@ use crate::server::Launch;
 use crate::upstream::{Reply, Upstream, hours};
 
 const KEY: &str = "k3y-of-mine";
+const MAPS: (&str, &str) = ("CARBON_PROVIDER", "electricity-maps");
+const MAPS_KEY: (&str, &str) = ("ELECTRICITY_MAPS_TOKEN", KEY);
 
 /// Instants a step apart, the first one at or before now.
 fn instants(step: i64) -> impl Iterator<Item = Timestamp> {
@@ -237,39 +239,15 @@ fn what_a_provider_misses_stops_the_start_and_is_named() {
     for variables in [
         &[("CARBON_PROVIDER", "electricity-maps")][..],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN", KEY)],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_TOKEN_FILE", &empty),
-        ],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_TOKEN_FILE", &empty)],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN_FILE", &empty)],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN_FILE", &odd)],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN", "k3y\u{e9}")],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_HEADER", "a b"),
-        ],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_URL", "maps.example"),
-        ],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE", "all"),
-        ],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_HORIZON_HOURS", "60"),
-        ],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_GRANULARITY", "minutes"),
-        ],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_HEADER", "a b")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_URL", "maps.example")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE", "all")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_HORIZON_HOURS", "60")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_GRANULARITY", "minutes")],
         &[("CARBON_PROVIDER", "static:5,watttime")],
         &[("CARBON_PROVIDER", "watttime"), ("WATTTIME_USERNAME", "ada")],
         &[("CARBON_PROVIDER", "watttime"), ("WATTTIME_USERNAME", "a:da"), ("WATTTIME_PASSWORD", KEY)],
