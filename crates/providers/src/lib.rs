@@ -55,6 +55,7 @@ pub mod circuit;
 pub mod configmap;
 pub mod counters;
 pub mod demand;
+mod echo;
 pub mod electricity_maps;
 mod emissions;
 pub mod fetch;
