@@ -31,7 +31,9 @@ fn main() {
     let rate = fsyncs(&folder.join("fsync"));
     benches::print(&format!("disk: {rate:.0} appends of 4 KiB a second, each made durable\n\n"));
     benches::print("                       in memory            |  durable              |\n");
-    benches::print("          clients      1/s   p50 ms  p99 ms |     1/s  p50 ms  p99 ms | durable/memory\n");
+    benches::print(
+        "          clients      1/s   p50 ms  p99 ms |     1/s  p50 ms  p99 ms | durable/memory\n",
+    );
     let mut best = 0.0;
     for kind in [Kind::Put, Kind::Feedback] {
         for clients in [1, 16, 64] {
@@ -109,7 +111,8 @@ impl Running {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
+        let address =
+            line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
         let running = Self { child, address };
         while !Client::new(&running.address).ask("GET", "/readyz", "").starts_with("HTTP/1.1 200") {
             std::thread::yield_now();

@@ -135,7 +135,7 @@ pub(crate) fn command() -> Command {
         .args(scheduler)
         .next_help_heading("Feedback")
         .arg(text("prometheus-url", "PROMETHEUS_URL", "URL", "Where Prometheus is, to be asked for the requests that were served, and for CARBON_PROMETHEUS_QUERY [default: nobody is asked]"))
-        .arg(text("metrics-poll-interval-sec", "METRICS_POLL_INTERVAL_SEC", "SECONDS", "How often each schedule's are asked for, 1 to 3600 [default: 15]"))
+        .arg(text("metrics-poll-interval-sec", "METRICS_POLL_INTERVAL_SEC", "SECONDS", "How often each schedule's are asked for, 1 to 3600, or 0 for never [default: 15]"))
         .arg(text("metrics-query", "METRICS_QUERY", "PROMQL", "What is asked; {namespace}, {schedule}, {window} (seconds) and {label} are filled in [default: the increase of router_http_requests_total by flavour in the namespace]"))
         .arg(text("metrics-flavour-label", "METRICS_FLAVOUR_LABEL", "LABEL", "Label of the answer that names the flavour").default_value(DEFAULT_LABEL))
 }
@@ -299,11 +299,14 @@ impl Given<'_> {
                 CounterQuery::new(text, label).map_err(|wrong| self.wrong("metrics-query", &wrong))?
             }
         };
-        let interval = self.text("metrics-poll-interval-sec").map_or(Ok(15.0), |text| {
-            json::number_text(text, &ranges::POLL_INTERVAL)
-                .map_err(|wrong| self.wrong("metrics-poll-interval-sec", &wrong))
+        let interval = self.text("metrics-poll-interval-sec").unwrap_or("15").trim();
+        // The server may be wanted for carbon alone.
+        let never = interval.parse() == Ok(0.0);
+        let interval = if never { Ok(0.0) } else { json::number_text(interval, &ranges::POLL_INTERVAL) };
+        let interval = interval.map_err(|wrong| {
+            self.wrong("metrics-poll-interval-sec", &format_args!("{wrong}, or 0 for never"))
         })?;
-        let url = self.url("prometheus-url")?;
+        let url = self.url("prometheus-url")?.filter(|_| !never);
         Ok(url.map(|url| Counters { url, query, interval: Duration::from_secs_f64(interval) }))
     }
 

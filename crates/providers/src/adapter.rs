@@ -3,8 +3,11 @@
 use core::fmt;
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use models::{CarbonTarget, Forecast, Signal, Slot, Timestamp};
 
+use crate::echo::{self, Extent};
 use crate::login::Login;
 
 /// One upstream format. Pure: it says what to ask and reads what came back; asking is somebody else's.
@@ -69,16 +72,25 @@ pub enum Plan {
 /// A GET to be made.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Absolute URL, http or https. Without keys: it is shown in messages.
+    /// Absolute URL, http or https. Shown in messages without user information and query.
     pub url: String,
     /// Header fields, name and value.
     pub headers: Vec<(Cow<'static, str>, String)>,
+    /// Whether the values in the URL's query are the operator's own, and may be keys.
+    pub secret_query: bool,
 }
 
 impl Request {
     /// Asks `url` for JSON.
     pub fn json(url: String) -> Self {
-        Self { url, headers: vec![("Accept".into(), "application/json".to_owned())] }
+        let headers = vec![("Accept".into(), "application/json".to_owned())];
+        Self { url, headers, secret_query: false }
+    }
+
+    /// The same request; the values in its URL's query are the operator's own, and may be keys.
+    #[must_use]
+    pub fn with_secret_query(self) -> Self {
+        Self { secret_query: true, ..self }
     }
 
     /// The same request, with one more header field.
@@ -104,43 +116,73 @@ impl Request {
 
 /// The one header field that says nothing about who asks.
 pub(crate) const HARMLESS: &str = "accept";
-/// A shorter value of a header field is no key; taking it out would only maim the text.
-pub(crate) const SHORTEST_KEY: usize = 6;
 
 impl Request {
-    /// What only the asked should know: the values of all header fields but `Accept`. Of `Bearer TOKEN` the
-    /// token too, which may be echoed without the word before it.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let fields = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS));
-        let values =
-            fields.flat_map(|(_, value)| [value.trim(), value.split_whitespace().last().unwrap_or("")]);
-        values.filter(|value| value.len() >= SHORTEST_KEY)
+    /// What only the asked should know: the values of all header fields but `Accept`, the password in the URL,
+    /// and the values of the query where it is [`with_secret_query`](Self::with_secret_query). Of
+    /// `Bearer TOKEN` the token too, of a Basic login the password.
+    fn secrets(&self) -> Vec<Vec<u8>> {
+        let mut secrets = Vec::new();
+        for (_, value) in self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(HARMLESS)) {
+            let word = value.split_whitespace().last().unwrap_or_default();
+            if is_basic(value) {
+                push_login(&STANDARD.decode(word).unwrap_or_default(), &mut secrets);
+            }
+            secrets.extend([value.trim().into(), word.into()]);
+        }
+        let authority = self.url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#']).next();
+        if let Some((login, _)) = authority.unwrap_or_default().rsplit_once('@') {
+            push_login(login.as_bytes(), &mut secrets);
+        }
+        if self.secret_query {
+            secrets.extend(self.query_values());
+        }
+        secrets
     }
 
-    /// Whether it holds a password in a coded form, which could not be found in an echo.
+    fn query_values(&self) -> impl Iterator<Item = Vec<u8>> {
+        let query = self.url.split_once('?').map_or("", |(_, query)| query).split(['&', ';', '#']);
+        query.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value).into())
+    }
+
+    /// Whether it holds a password: what answers it may be in any form.
     pub(crate) fn has_password(&self) -> bool {
-        let basic =
-            |value: &str| value.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("basic "));
-        self.url.contains('@') || self.headers.iter().any(|(_, value)| basic(value))
+        self.url.contains('@') || self.headers.iter().any(|(_, value)| is_basic(value))
     }
 
     /// An answer without the secrets of the request, in case they were echoed.
     pub(crate) fn redacted(&self, body: Vec<u8>) -> Vec<u8> {
-        let echoes = |secret: &&str| body.windows(secret.len()).any(|window| window == secret.as_bytes());
-        let echoed: Vec<&str> = self.secrets().filter(echoes).collect();
-        if echoed.is_empty() {
-            return body;
-        }
-        let text = String::from_utf8_lossy(&body).into_owned();
-        echoed.into_iter().fold(text, |text, secret| text.replace(secret, "***")).into_bytes()
+        echo::masked(body, &self.secrets(), Extent::Whole)
+    }
+
+    /// A text that is only shown, without any part of the secrets of the request or of its query, in case they
+    /// were echoed. To be called before anything is cut off.
+    pub(crate) fn shown(&self, text: Vec<u8>) -> Vec<u8> {
+        let secrets: Vec<_> = self.secrets().into_iter().chain(self.query_values()).collect();
+        echo::masked(text, &secrets, Extent::Part)
     }
 }
 
+fn is_basic(value: &str) -> bool {
+    value.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("basic "))
+}
+
+/// `user:password` and the password; all of it where there is no colon.
+fn push_login(login: &[u8], secrets: &mut Vec<Vec<u8>>) {
+    let colon = login.iter().position(|byte| *byte == b':');
+    secrets.extend(colon.and_then(|colon| login.get(colon + 1..)).map(<[u8]>::to_vec));
+    secrets.push(login.to_vec());
+}
+
 impl fmt::Debug for Request {
-    /// Header fields by name only: their values may be keys.
+    /// Header fields by name only, the URL without its query: what is left out may be keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Request").field("url", &self.url).field("headers", &names).finish()
+        f.debug_struct("Request")
+            .field("url", &self.shown_url())
+            .field("headers", &names)
+            .field("secret_query", &self.secret_query)
+            .finish()
     }
 }
 

@@ -24,8 +24,13 @@ const LOST_AFTER: SignedDuration = SignedDuration::from_mins(5);
 pub const TRUSTED_FOR: SignedDuration = SignedDuration::from_mins(5);
 /// Targets that are remembered as served; all are forgotten at once beyond.
 const MAX_SERVED: usize = 4_096;
-/// For so long a job waits for a provider's budget; where it would take longer the next provider is asked.
+/// For so long after it was due a refresh waits for a provider's limits; where it would take longer the next
+/// provider is asked.
 pub const LONGEST_HOLD: SignedDuration = SignedDuration::from_mins(5);
+/// The same where nothing is known, or nothing any more.
+pub const FIRST_HOLD: SignedDuration = SignedDuration::from_secs(5);
+/// Whoever stands in though nobody is seen to be preferred is asked again after this.
+const NOBODY_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// The providers to be asked, in order. Cheap to clone; clones share what is known of each.
 #[derive(Debug, Clone, Default)]
@@ -78,10 +83,24 @@ pub struct LinkStatus {
 /// Whether a job may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reservation {
-    /// It may; a call of that link is counted already.
-    Go(Option<usize>),
-    /// The provider to be asked has to be left alone until then.
+    /// It may.
+    Go {
+        /// The provider whose call is counted already.
+        reserved: Option<usize>,
+        /// Somebody preferred to it is not asked, by its circuit or its limits.
+        passed_over: bool,
+    },
+    /// Those to be asked have to be left alone until then.
     Wait(Timestamp),
+}
+
+/// Who may be asked, and for how long a preferred one is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Anybody; whose limits let it be asked by then is waited for.
+    By(Timestamp),
+    /// Only so many, the first ones: somebody after them stands in.
+    First(usize),
 }
 
 impl Chain {
@@ -106,43 +125,60 @@ impl Chain {
     }
 
     /// Whether a job for `target`, whose forecasts live for `lifetime`, may go now. The first provider that has
-    /// the target and is not left alone is waited for, if its limits let it be asked soon.
+    /// the target and is not left alone is waited for, as long as `whom` says.
     pub(crate) fn reserve(
         &self,
         target: &CarbonTarget,
         lifetime: SignedDuration,
+        whom: Whom,
         now: Timestamp,
     ) -> Reservation {
-        for (index, link) in self.0.iter().enumerate() {
+        let (among, patient_until) = match whom {
+            Whom::By(until) => (self.0.len(), until),
+            Whom::First(among) => (among, Timestamp::MIN),
+        };
+        // When the first one of those passed over may be asked, by its circuit and by its limits.
+        let (mut closed_at, mut ready_at) = (None, None);
+        let first = |one: Option<Timestamp>, other| Some(one.map_or(other, |one| one.min(other)));
+        for (index, link) in self.0.iter().enumerate().take(among) {
+            let passed_over = closed_at.is_some() || ready_at.is_some();
             match link.adapter.plan(target, now) {
                 Err(_) => {}
-                Ok(Plan::Known(_)) => break,
+                Ok(Plan::Known(_)) => return Reservation::Go { reserved: None, passed_over },
                 Ok(Plan::Ask(_)) => {
                     let one_for_all = link.adapter.knows_one_grid();
                     let mut known = link.known();
                     known.notice(now);
                     if one_for_all && known.shared(lifetime, now).is_some() {
-                        break;
+                        return Reservation::Go { reserved: None, passed_over };
                     }
-                    if matches!(known.circuit.state(now), CircuitState::Open { .. }) {
+                    if let Err(until) = known.circuit.check(target, now, LOST_AFTER) {
+                        closed_at = first(closed_at, until);
                         continue;
                     }
                     let ready = known.meter.ready_at(now);
                     if ready <= now {
                         // Who comes first may ask for all: the call is counted when it is made.
-                        if one_for_all {
-                            break;
+                        let reserved = (!one_for_all).then_some(index);
+                        if reserved.is_some() {
+                            known.count(now);
                         }
-                        known.count(now);
-                        return Reservation::Go(Some(index));
+                        return Reservation::Go { reserved, passed_over };
                     }
-                    if ready <= later(now, LONGEST_HOLD) {
+                    if ready <= patient_until {
                         return Reservation::Wait(ready);
                     }
+                    ready_at = first(ready_at, ready);
                 }
             }
         }
-        Reservation::Go(None)
+        match (whom, closed_at, ready_at) {
+            // The job says whom it was not allowed to ask, and why.
+            (Whom::By(_), _, None) => Reservation::Go { reserved: None, passed_over: closed_at.is_some() },
+            (_, Some(closed), Some(ready)) => Reservation::Wait(closed.min(ready)),
+            (_, Some(until), None) | (_, None, Some(until)) => Reservation::Wait(until),
+            (Whom::First(_), None, None) => Reservation::Wait(later(now, NOBODY_AHEAD)),
+        }
     }
 }
 
@@ -253,16 +289,21 @@ impl Link {
         };
         known.status.failures = known.status.failures.saturating_add(1);
         known.status.last_error = Some(problem.to_string());
-        if problem.is_of_one_target() {
+        let in_its_words = problem.is_of_one_target();
+        if in_its_words && known.circuit.is_open_for_failures() {
             return known.circuit.succeed();
         }
         let all_alike = self.adapter.knows_one_grid();
-        if problem.may_be_of_one_target() && !all_alike && !known.served.contains(target) {
+        let of_target = in_its_words || problem.may_be_of_one_target();
+        if of_target && !all_alike && !known.served.contains(target) {
             // Others were served: this one never was, and says nothing of them.
             let others = !known.served.is_empty();
             if known.circuit.pass_on(target) || others {
                 return None;
             }
+        }
+        if in_its_words {
+            return known.circuit.refuse(target, now);
         }
         known.circuit.fail(now, problem.retry_after())
     }

@@ -9,6 +9,9 @@ use crate::half_hour::later;
 
 /// Failures in a row, whatever the target, after which a provider is left alone.
 pub const FAILURES_TO_OPEN: u32 = 5;
+/// Targets in a row, each another one, that are answered and given nothing, after which that is the provider's
+/// matter and no longer theirs.
+pub const REFUSALS_TO_OPEN: usize = 5;
 /// How long, the first time; doubled each time that the trial after it fails.
 pub const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 /// How long at most.
@@ -27,6 +30,8 @@ pub const LONGEST_RETRY_AFTER: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) struct Circuit {
     /// Failures in a row.
     failures: u32,
+    /// Targets that were answered and given nothing since somebody was given something.
+    refused: BTreeSet<CarbonTarget>,
     /// Pauses since it last answered.
     pauses: u32,
     open_until: Option<Timestamp>,
@@ -73,14 +78,13 @@ impl Circuit {
         }
     }
 
-    /// Whether a job may ask at `now`; the one that may after a pause is the trial. A trial that has not been
-    /// heard of for `patience` was lost.
+    /// Whether a job may ask at `now`. A trial that has not been heard of for `patience` was lost.
     ///
     /// # Errors
     ///
     /// When to come back.
-    pub(crate) fn admit(
-        &mut self,
+    pub(crate) fn check(
+        &self,
         target: &CarbonTarget,
         now: Timestamp,
         patience: SignedDuration,
@@ -97,13 +101,35 @@ impl Circuit {
                 if self.tried.contains(target) && now < turn {
                     return Err(turn);
                 }
-                self.trial = Some(now);
                 Ok(())
             }
         }
     }
 
-    /// It answered: whatever it said, it is there.
+    /// The same for a job that does ask; the one that may after a pause is the trial.
+    ///
+    /// # Errors
+    ///
+    /// When to come back.
+    pub(crate) fn admit(
+        &mut self,
+        target: &CarbonTarget,
+        now: Timestamp,
+        patience: SignedDuration,
+    ) -> Result<(), Timestamp> {
+        self.check(target, now, patience)?;
+        if self.state(now) == CircuitState::Trying {
+            self.trial = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Whether it is open since nothing came back that it could be taken by: any answer closes it.
+    pub(crate) fn is_open_for_failures(&self) -> bool {
+        self.open_until.is_some() && self.refused.len() < REFUSALS_TO_OPEN
+    }
+
+    /// It answered, with what was asked for or well enough to say why not.
     pub(crate) fn succeed(&mut self) -> Option<CircuitChange> {
         let was_open = self.open_until.is_some();
         *self = Self::default();
@@ -113,11 +139,20 @@ impl Circuit {
     /// The trial of `target` was answered with what may be about it alone. Whether another target tries next;
     /// else, or where there was no trial, it counts as the answer may look.
     pub(crate) fn pass_on(&mut self, target: &CarbonTarget) -> bool {
-        if self.trial.is_none() || self.tried.len() >= MOST_TRIALS || !self.tried.insert(target.clone()) {
-            return false;
+        self.trial.take().is_some() && self.tried.len() < MOST_TRIALS && self.tried.insert(target.clone())
+    }
+
+    /// It answered `target` and gave it nothing: the target's matter, until so many others fare alike that it
+    /// is the provider's.
+    pub(crate) fn refuse(&mut self, target: &CarbonTarget, now: Timestamp) -> Option<CircuitChange> {
+        self.failures = 0;
+        if self.refused.len() < REFUSALS_TO_OPEN {
+            self.refused.insert(target.clone());
         }
-        self.trial = None;
-        true
+        if self.refused.len() < REFUSALS_TO_OPEN {
+            return None;
+        }
+        self.open(now)
     }
 
     /// It failed in a way that is not one target's matter; perhaps saying when to come back.
@@ -127,12 +162,17 @@ impl Circuit {
         retry_after: Option<SignedDuration>,
     ) -> Option<CircuitChange> {
         self.failures = self.failures.saturating_add(1);
-        self.trial = None;
         let asked = retry_after.map(|wait| later(now, wait.clamp(SignedDuration::ZERO, LONGEST_RETRY_AFTER)));
         self.asked_until = self.asked_until.max(asked);
         if self.failures < FAILURES_TO_OPEN && self.open_until.is_none() {
+            self.trial = None;
             return None;
         }
+        self.open(now)
+    }
+
+    fn open(&mut self, now: Timestamp) -> Option<CircuitChange> {
+        self.trial = None;
         // Jobs that were under way when it opened say nothing new.
         if self.open_until.is_some_and(|until| now < until) {
             return None;

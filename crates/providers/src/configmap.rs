@@ -56,7 +56,7 @@ impl Adapter for ConfigMap {
 
     fn plan(&self, target: &CarbonTarget, _: Timestamp) -> Result<Plan, NotUnderstood> {
         zone::check(self.zone.as_ref(), target, NAME)?;
-        Ok(Plan::Ask(Request::json(self.url.clone())))
+        Ok(Plan::Ask(Request::json(self.url.clone()).with_secret_query()))
     }
 
     fn parse(&self, _: &CarbonTarget, body: &[u8], now: Timestamp) -> Result<Answer, BadAnswer> {

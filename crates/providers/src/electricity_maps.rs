@@ -38,6 +38,55 @@ pub struct ElectricityMaps {
     header: String,
     key: Secret,
     accounting: Accounting,
+    horizon: Option<Horizon>,
+    granularity: Option<Granularity>,
+}
+
+/// How far ahead is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Horizon(&'static str);
+
+impl Horizon {
+    /// `6`, `24`, `48` or `72` hours: others the service does not have.
+    pub fn parse(hours: &str) -> Option<Self> {
+        ["6", "24", "48", "72"].into_iter().find(|known| *known == hours.trim()).map(Self)
+    }
+}
+
+/// How long a slot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granularity {
+    /// An hour.
+    Hour,
+    /// A quarter of an hour.
+    QuarterHour,
+    /// Five minutes.
+    FiveMinutes,
+}
+
+impl Granularity {
+    const ALL: [Self; 3] = [Self::Hour, Self::QuarterHour, Self::FiveMinutes];
+
+    /// `hourly`, `15_minutes` or `5_minutes`, as the service calls them.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|granularity| granularity.as_str() == word.trim())
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hourly",
+            Self::QuarterHour => "15_minutes",
+            Self::FiveMinutes => "5_minutes",
+        }
+    }
+
+    const fn step(self) -> SignedDuration {
+        match self {
+            Self::Hour => HOUR,
+            Self::QuarterHour => SignedDuration::from_mins(15),
+            Self::FiveMinutes => SignedDuration::from_mins(5),
+        }
+    }
 }
 
 impl ElectricityMaps {
@@ -48,6 +97,8 @@ impl ElectricityMaps {
             header: ELECTRICITY_MAPS_HEADER.to_owned(),
             key,
             accounting: Accounting::LifeCycle,
+            horizon: None,
+            granularity: None,
         }
     }
 
@@ -68,6 +119,18 @@ impl ElectricityMaps {
     pub fn with_accounting(self, accounting: Accounting) -> Self {
         Self { accounting, ..self }
     }
+
+    /// Asks this far ahead; else as far as the service thinks best, which is in every plan that has forecasts.
+    #[must_use]
+    pub fn with_horizon(self, horizon: Horizon) -> Self {
+        Self { horizon: Some(horizon), ..self }
+    }
+
+    /// Asks for slots of this length; else of the one that the service thinks best.
+    #[must_use]
+    pub fn with_granularity(self, granularity: Granularity) -> Self {
+        Self { granularity: Some(granularity), ..self }
+    }
 }
 
 impl Adapter for ElectricityMaps {
@@ -85,8 +148,13 @@ impl Adapter for ElectricityMaps {
             Accounting::Direct => "&emissionFactorType=direct",
             Accounting::Unknown => "",
         };
-        let url =
-            format!("{}/carbon-intensity/forecast?{place}&disableCallerLookup=true{factors}", self.base);
+        let horizon = self.horizon.map(|Horizon(hours)| format!("&horizonHours={hours}")).unwrap_or_default();
+        let slots = self.granularity.map(|slots| format!("&temporalGranularity={}", slots.as_str()));
+        let slots = slots.unwrap_or_default();
+        let url = format!(
+            "{}/carbon-intensity/forecast?{place}&disableCallerLookup=true{factors}{horizon}{slots}",
+            self.base
+        );
         Ok(Plan::Ask(Request::json(url).with(self.header.clone(), self.key.expose())))
     }
 
@@ -106,12 +174,8 @@ impl Adapter for ElectricityMaps {
         let list = reading::list(&document, "forecast").map_err(broken)?;
         let (points, first_problem) =
             points::read(list, "/forecast", "datetime", |item| grams(item, "carbonIntensity"));
-        let step = match document.get("temporalGranularity").and_then(serde_json::Value::as_str) {
-            Some("hourly") => Some(HOUR),
-            Some("15_minutes") => Some(SignedDuration::from_mins(15)),
-            Some("5_minutes") => Some(SignedDuration::from_mins(5)),
-            _ => None,
-        };
+        let granularity = document.get("temporalGranularity").and_then(serde_json::Value::as_str);
+        let step = granularity.and_then(Granularity::parse).map(Granularity::step);
         let slots = points::slots(points, step, HOUR);
         let issued = reading::issued(&document, "updatedAt");
         let forecast =

@@ -8,7 +8,7 @@ use crate::adapter::Request;
 
 /// Somebody who can make a GET and wait for it. `http::Client` is one.
 pub trait Fetch {
-    /// The body of a 2xx answer.
+    /// The body of a 2xx answer. Where it echoes a secret of the request, that may be masked.
     ///
     /// `timeout` is for the whole of it: resolving, connecting, redirects, the last byte of the body.
     ///

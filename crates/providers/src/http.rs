@@ -10,7 +10,7 @@ use ureq::config::Config;
 use ureq::http::{HeaderMap, Uri};
 use ureq::{Agent, Body, Proxy};
 
-use crate::adapter::{HARMLESS, Request, SHORTEST_KEY};
+use crate::adapter::{HARMLESS, Request};
 use crate::fetch::{Fetch, FetchError};
 
 /// Most bytes of a body, after decompression.
@@ -107,7 +107,7 @@ impl Asked<'_> {
     fn whole(&self, body: Body) -> Result<Vec<u8>, FetchError> {
         let mut bytes = Vec::new();
         match body.into_with_config().limit(MAX_BODY).reader().read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
+            Ok(_) => Ok(self.request.redacted(bytes)),
             Err(error) => Err(self.failed(&error.into())),
         }
     }
@@ -122,7 +122,7 @@ impl Asked<'_> {
         if read.is_err() && bytes.is_empty() {
             return String::new();
         }
-        excerpt(&self.without_secrets(String::from_utf8_lossy(&bytes).trim()))
+        excerpt(String::from_utf8_lossy(&self.request.shown(bytes)).trim())
     }
 
     fn failed(&self, error: &ureq::Error) -> FetchError {
@@ -141,17 +141,10 @@ impl Asked<'_> {
                 FetchError::Connection { url, problem: format!("more than {MAX_REDIRECTS} redirects") }
             }
             other => {
-                FetchError::Connection { url, problem: excerpt(&self.without_secrets(&other.to_string())) }
+                let words = self.request.shown(other.to_string().into_bytes());
+                FetchError::Connection { url, problem: excerpt(&String::from_utf8_lossy(&words)) }
             }
         }
-    }
-
-    /// `text` without what only the asked should know, in case it was echoed.
-    fn without_secrets(&self, text: &str) -> String {
-        let query = self.request.url.split_once('?').map_or("", |(_, query)| query).split('&');
-        let values = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
-        let secrets = self.request.secrets().chain(values.filter(|value| value.len() >= SHORTEST_KEY));
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 

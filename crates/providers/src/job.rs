@@ -36,6 +36,8 @@ pub struct Job {
     pub(crate) lifetime: SignedDuration,
     /// The provider whose call was counted when the job was taken.
     pub(crate) reserved: Option<usize>,
+    /// How many providers of the chain it may ask, the first ones; all where nothing is said.
+    pub(crate) among: Option<usize>,
 }
 
 /// How one provider of the chain did.
@@ -53,7 +55,7 @@ impl Job {
     /// A job for whoever has no [`Refresher`](crate::Refresher). It asks for itself, whatever others were
     /// answered.
     pub fn new(target: CarbonTarget, timeout: SignedDuration, chain: Chain) -> Self {
-        Self { target, timeout, chain, lifetime: SignedDuration::ZERO, reserved: None }
+        Self { target, timeout, chain, lifetime: SignedDuration::ZERO, reserved: None, among: None }
     }
 
     /// Asks the providers of the chain in order, until one gives a forecast. Blocks as long as `fetch` does:
@@ -85,7 +87,8 @@ impl Job {
         mut watch: impl FnMut(Asked<'_>),
     ) -> Result<Answer, RefreshError> {
         let mut attempts = Vec::new();
-        for (index, link) in self.chain.links().iter().enumerate() {
+        let among = self.among.unwrap_or(usize::MAX);
+        for (index, link) in self.chain.links().iter().enumerate().take(among) {
             let provider = link.adapter().name();
             let outcome = match self.attempt(link, self.reserved == Some(index), fetch, &clock) {
                 Ok(Got::Shared(answer)) => return Ok(in_place_of(&attempts, answer)),
@@ -345,7 +348,8 @@ impl AttemptError {
         )
     }
 
-    /// Whether the provider is well and only has nothing for this target.
+    /// Whether the provider answers and only has nothing for this target; where that is so of many targets it
+    /// is not their matter.
     pub(crate) fn is_of_one_target(&self) -> bool {
         match self {
             // Who we are, how often we ask, and its own faults concern every target.

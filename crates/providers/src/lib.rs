@@ -47,6 +47,7 @@
 //! gap, for the engine to judge.
 
 pub mod adapter;
+mod agenda;
 pub mod archive;
 pub mod carbon_aware_sdk;
 pub mod chain;
@@ -54,6 +55,7 @@ pub mod circuit;
 pub mod configmap;
 pub mod counters;
 pub mod demand;
+mod echo;
 pub mod electricity_maps;
 mod emissions;
 pub mod fetch;

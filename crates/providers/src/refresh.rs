@@ -7,7 +7,9 @@ use jiff::SignedDuration;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 
 use crate::adapter::{Adapter, Answer};
-use crate::chain::{Chain, Reservation};
+use crate::agenda::{Agenda, Times};
+use crate::chain::{Chain, FIRST_HOLD, LONGEST_HOLD, Reservation, Whom};
+use crate::circuit::LONGEST_RETRY_AFTER;
 use crate::half_hour::{earlier, later};
 use crate::job::{Job, RefreshError};
 
@@ -20,8 +22,6 @@ pub const MIN_TTL: SignedDuration = SignedDuration::from_secs(1);
 /// Longest lifetime of a forecast: a longer one is taken as this.
 pub const MAX_TTL: SignedDuration = SignedDuration::from_hours(24);
 
-/// How many of those that wait longest are looked at for one whose provider may be asked.
-const LOOKED_AT: usize = 32;
 /// A preferred provider's forecast is kept while it covers so much of the future, and is no older: what
 /// stands in for it knows less.
 pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(6);
@@ -39,6 +39,12 @@ const BACKWARD_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 /// limits, nobody is asked and nothing has failed: the target is due when the first of them may be asked, or
 /// as soon as one of them answers another target.
 ///
+/// A preferred provider's limits are waited for up to [`LONGEST_HOLD`] from when the target was due, and
+/// [`FIRST_HOLD`] where nothing is known of it; then whoever comes next is asked. While somebody stands in, those
+/// preferred to it are asked for what they have failed to give, with the pauses of failures; at once where one
+/// answers others again; and where it was their limits, in turn with all that wait for them. Who stands in is
+/// asked once a lifetime meanwhile.
+///
 /// Of a provider that knows one grid, what one target was answered serves the others for their lifetimes,
 /// counted from the receipt: they come due together and one of them asks.
 ///
@@ -51,9 +57,9 @@ pub struct Refresher {
     chain: Chain,
     seed: u64,
     entries: BTreeMap<CarbonTarget, Entry>,
-    /// Every wanted target that is not in flight, by when it is due.
-    due: BTreeSet<(Timestamp, CarbonTarget)>,
-    /// Until when what is due waits for the limits of its providers.
+    /// Every wanted target that is not in flight.
+    agenda: Agenda,
+    /// When the first of those that were found to wait for a provider may ask it.
     held_until: Option<Timestamp>,
     /// Jobs taken and not finished, those of forgotten targets too: a target that comes back waits for them.
     in_flight: BTreeSet<CarbonTarget>,
@@ -74,10 +80,13 @@ pub struct Wanted {
 /// What a refresh brought.
 #[derive(Debug, Clone, PartialEq)]
 pub struct News {
-    /// The newest forecast.
+    /// The forecast received.
     pub forecast: Arc<Forecast>,
     /// What was measured of slots that are over; most of it may have been told before.
     pub actuals: Vec<Slot>,
+    /// Whether the forecast is the one in force from now on. Where it is not, a preferred provider's stays: this
+    /// one is to be recorded, and not to be published.
+    pub is_current: bool,
 }
 
 /// How the refreshing of one target stands.
@@ -91,10 +100,13 @@ pub struct Status {
     pub last_error: Option<String>,
     /// When a refresh last succeeded.
     pub last_success: Option<Timestamp>,
-    /// When it is to be refreshed next; `None` while it is in flight.
+    /// When it is to be refreshed next, or was but for the limits of its providers; `None` while it is in
+    /// flight.
     pub due: Option<Timestamp>,
     /// Who answered last, where the latest forecast is a preferred provider's and still good enough.
     pub stand_in: Option<Arc<str>>,
+    /// How often in a row those preferred to the one that answers were asked in vain.
+    pub stood_in: u32,
 }
 
 impl Status {
@@ -117,8 +129,36 @@ struct Entry {
     since: Timestamp,
     /// The pause is at least this long: what upstream asked for.
     at_least: SignedDuration,
+    /// The same for a retry of those preferred to the one that stands in.
+    retry_at_least: SignedDuration,
     last: Last,
+    /// Who answered, where it stands in for others.
+    stand_in: Option<StandIn>,
+    /// Where it is in the agenda; `None` while it is in flight.
+    times: Option<Times>,
+    /// What its job in flight is after.
+    errand: Errand,
     status: Status,
+}
+
+/// Somebody answered in place of others.
+#[derive(Debug, Clone, Copy)]
+struct StandIn {
+    /// How many of the chain are preferred to it.
+    ahead: usize,
+    /// When those are to be asked again; `None` where it is asked again itself before long, and they with it.
+    retry: Option<Timestamp>,
+}
+
+/// What a job is after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// A forecast of anybody.
+    Refresh,
+    /// The same, and somebody preferred was passed over: its place among those who wait for that one is kept.
+    PassedOver(Timestamp),
+    /// A forecast of those preferred to the one that stands in.
+    Retry,
 }
 
 /// How the last job of a target ended.
@@ -150,7 +190,7 @@ impl Refresher {
             chain,
             seed,
             entries: BTreeMap::new(),
-            due: BTreeSet::new(),
+            agenda: Agenda::default(),
             held_until: None,
             in_flight: BTreeSet::new(),
             closings: 0,
@@ -167,11 +207,11 @@ impl Refresher {
     /// with their forecasts, and a changed lifetime counts from the last refresh.
     pub fn want(&mut self, wanted: &BTreeMap<CarbonTarget, Wanted>, now: Timestamp) {
         self.notice(now);
-        let due = &mut self.due;
+        let agenda = &mut self.agenda;
         self.entries.retain(|target, entry| {
             let stays = wanted.contains_key(target);
-            if let Some(at) = entry.status.due.filter(|_| !stays) {
-                due.remove(&(at, target.clone()));
+            if let Some(times) = entry.times.filter(|_| !stays) {
+                agenda.remove(target, times);
             }
             stays
         });
@@ -196,32 +236,60 @@ impl Refresher {
     pub fn take_due(&mut self, now: Timestamp) -> Option<Job> {
         self.notice(now);
         self.held_until = None;
-        let mut found = None;
-        for (at, target) in self.due.iter().take_while(|(at, _)| *at <= now).take(LOOKED_AT) {
-            let lifetime = self.entries.get(target).map_or(SignedDuration::ZERO, |entry| entry.wanted.ttl);
-            match self.chain.reserve(target, lifetime, now) {
-                Reservation::Go(reserved) => {
-                    found = Some(((*at, target.clone()), reserved));
-                    break;
+        let (target, errand, reserved) = self.find(now)?;
+        let entry = self.entries.get_mut(&target)?;
+        if let Some(times) = entry.times.take() {
+            self.agenda.remove(&target, times);
+        }
+        entry.status.due = None;
+        entry.errand = errand;
+        let Wanted { ttl: lifetime, timeout } = entry.wanted;
+        let among = entry.stand_in.filter(|_| errand == Errand::Retry).map(|stand_in| stand_in.ahead);
+        self.in_flight.insert(target.clone());
+        Some(Job { target, timeout, chain: self.chain.clone(), lifetime, reserved, among })
+    }
+
+    /// Whose turn it is, what for, and whose call was counted.
+    fn find(&mut self, now: Timestamp) -> Option<(CarbonTarget, Errand, Option<usize>)> {
+        let mut seen = BTreeSet::new();
+        let waiting = self.agenda.waiting(now).into_iter();
+        // After those before whom they wait for a call: they do without it.
+        let overdue = self.agenda.overdue(now).map(|target| (target, false));
+        for (target, retry) in waiting.chain(overdue) {
+            if !retry && !seen.insert(target) {
+                continue;
+            }
+            let Some((entry, times)) = self.entries.get(target).and_then(|entry| Some((entry, entry.times?)))
+            else {
+                continue;
+            };
+            let whom = match entry.stand_in {
+                Some(stand_in) if retry => Whom::First(stand_in.ahead),
+                _ => Whom::By(times.overdue),
+            };
+            match self.chain.reserve(target, entry.wanted.ttl, whom, now) {
+                Reservation::Go { reserved, passed_over } => {
+                    let errand = match (retry, passed_over) {
+                        (true, _) => Errand::Retry,
+                        (false, true) => Errand::PassedOver(times.retry.unwrap_or(times.due)),
+                        (false, false) => Errand::Refresh,
+                    };
+                    return Some((target.clone(), errand, reserved));
                 }
                 Reservation::Wait(until) => {
                     self.held_until = Some(self.held_until.map_or(until, |held| held.min(until)));
                 }
             }
         }
-        let (key, reserved) = found?;
-        self.due.remove(&key);
-        let (_, target) = key;
-        let entry = self.entries.get_mut(&target)?;
-        entry.status.due = None;
-        let Wanted { ttl: lifetime, timeout } = entry.wanted;
-        self.in_flight.insert(target.clone());
-        Some(Job { target, timeout, chain: self.chain.clone(), lifetime, reserved })
+        None
     }
 
     /// When [`Refresher::take_due`] will have something next; `None` while nothing is waiting.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first().map(|(at, _)| self.held_until.map_or(*at, |held| held.max(*at)))
+        match self.held_until {
+            None => self.agenda.first(),
+            Some(held) => Some(self.agenda.first_after(self.newest_now).map_or(held, |next| held.min(next))),
+        }
     }
 
     /// Takes the outcome of a job: what is to be passed on, if it brought anything.
@@ -241,9 +309,16 @@ impl Refresher {
             return None;
         }
         let alone = self.entries.len() == 1;
-        let chain = self.chain.clone();
+        let seed = self.seed;
         let entry = self.entries.get_mut(target)?;
-        let news = entry.take(outcome, now, alone, &chain);
+        let news = match outcome {
+            Ok(answer) => Some(entry.succeed(answer, now, alone, &self.chain)),
+            Err(error) => {
+                entry.fail(&error, now);
+                None
+            }
+        };
+        entry.plan_retry(now, seed, target);
         self.schedule(target);
         news
     }
@@ -264,14 +339,19 @@ impl Refresher {
         if closings == core::mem::replace(&mut self.closings, closings) {
             return;
         }
-        let held = self.entries.iter_mut().filter(|(_, entry)| entry.last == Last::Held);
-        let held: Vec<CarbonTarget> = held
-            .map(|(target, entry)| {
+        let now = self.newest_now;
+        let mut released = Vec::new();
+        for (target, entry) in &mut self.entries {
+            if entry.last == Last::Held {
                 entry.at_least = SignedDuration::ZERO;
-                target.clone()
-            })
-            .collect();
-        for target in &held {
+            } else if let Some(stand_in) = &mut entry.stand_in {
+                stand_in.retry = Some(stand_in.retry.map_or(now, |retry| retry.min(now)));
+            } else {
+                continue;
+            }
+            released.push(target.clone());
+        }
+        for target in &released {
             self.schedule(target);
         }
     }
@@ -282,13 +362,14 @@ impl Refresher {
             return;
         };
         self.held_until = None;
-        if let Some(before) = entry.status.due.take() {
-            self.due.remove(&(before, target.clone()));
+        if let Some(before) = entry.times.take() {
+            self.agenda.remove(target, before);
         }
         if !self.in_flight.contains(target) {
-            let at = later(entry.since, entry.pause(self.seed, target));
-            entry.status.due = Some(at);
-            self.due.insert((at, target.clone()));
+            let times = entry.times(self.seed, target);
+            entry.times = Some(times);
+            entry.status.due = Some(times.retry.map_or(times.due, |retry| retry.min(times.due)));
+            self.agenda.insert(target, times);
         }
     }
 
@@ -302,12 +383,18 @@ impl Refresher {
         let ahead: Vec<CarbonTarget> = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.since > now)
+            .filter(|(_, entry)| {
+                let retry = entry.stand_in.and_then(|stand_in| stand_in.retry);
+                entry.since > now || retry > Some(later(now, LONGEST_RETRY_AFTER))
+            })
             .map(|(target, _)| target.clone())
             .collect();
         for target in ahead {
             if let Some(entry) = self.entries.get_mut(&target) {
-                entry.since = now;
+                entry.since = entry.since.min(now);
+                if let Some(stand_in) = &mut entry.stand_in {
+                    stand_in.retry = stand_in.retry.map(|retry| retry.min(now));
+                }
             }
             self.schedule(&target);
         }
@@ -316,51 +403,95 @@ impl Refresher {
 
 impl Entry {
     fn new(wanted: Wanted, now: Timestamp) -> Self {
-        let status = Status::default();
-        Self { wanted, since: now, at_least: SignedDuration::ZERO, last: Last::None, status }
+        Self {
+            wanted,
+            since: now,
+            at_least: SignedDuration::ZERO,
+            retry_at_least: SignedDuration::ZERO,
+            last: Last::None,
+            stand_in: None,
+            times: None,
+            errand: Errand::Refresh,
+            status: Status::default(),
+        }
     }
 
-    fn take(
-        &mut self,
-        outcome: Result<Answer, RefreshError>,
-        now: Timestamp,
-        alone: bool,
-        chain: &Chain,
-    ) -> Option<News> {
-        self.since = now;
-        self.status.stand_in = None;
-        match outcome {
-            Ok(Answer { forecast, actuals }) => {
-                let forecast = Arc::new(forecast);
-                // What another target's job was answered lives no longer for being taken later.
-                let oldest = earlier(now, self.wanted.ttl - MIN_TTL);
-                self.since = forecast.retrieved_at.clamp(oldest, now);
-                self.at_least = SignedDuration::ZERO;
-                let first = self.status.last_success.is_none();
-                self.last = if first && !alone { Last::FirstOfSeveral } else { Last::Well };
-                self.status.failures = 0;
-                self.status.last_error = None;
-                self.status.last_success = Some(now);
-                if self.status.latest.as_ref().is_some_and(|latest| is_kept(latest, &forecast, chain, now)) {
-                    self.status.stand_in = Some(Arc::clone(&forecast.source));
-                    return None;
-                }
-                self.status.latest = Some(Arc::clone(&forecast));
-                Some(News { forecast, actuals })
+    fn succeed(&mut self, answer: Answer, now: Timestamp, alone: bool, chain: &Chain) -> News {
+        let Answer { forecast, actuals } = answer;
+        let forecast = Arc::new(forecast);
+        // What another target's job was answered lives no longer for being taken later.
+        let oldest = earlier(now, self.wanted.ttl - MIN_TTL);
+        self.since = forecast.retrieved_at.clamp(oldest, now);
+        self.at_least = SignedDuration::ZERO;
+        let first = self.status.last_success.is_none();
+        self.last = if first && !alone { Last::FirstOfSeveral } else { Last::Well };
+        self.status.failures = 0;
+        self.status.last_error = None;
+        self.status.last_success = Some(now);
+        let ahead = rank(chain, &forecast).filter(|ahead| *ahead > 0 && forecast.stand_in_for.is_some());
+        self.stand_in = ahead.map(|ahead| StandIn { ahead, retry: None });
+        let is_current =
+            !self.status.latest.as_ref().is_some_and(|latest| is_kept(latest, &forecast, chain, now));
+        self.status.stand_in = (!is_current).then(|| Arc::clone(&forecast.source));
+        if is_current {
+            self.status.latest = Some(Arc::clone(&forecast));
+        }
+        News { forecast, actuals, is_current }
+    }
+
+    fn fail(&mut self, error: &RefreshError, now: Timestamp) {
+        if self.errand == Errand::Retry && self.stand_in.is_some() {
+            // What was asked for is at hand: nothing has failed but the try to better it.
+            self.retry_at_least = error.wait(now);
+            if error.is_held() {
+                self.errand = Errand::PassedOver(later(now, self.retry_at_least));
             }
-            Err(error) => {
-                self.at_least = error.wait(now);
-                self.last = if error.is_held() {
-                    Last::Held
-                } else if error.is_not_understood() {
-                    Last::Hopeless
-                } else {
-                    Last::Failed
-                };
-                let failed = u32::from(self.last != Last::Held);
-                self.status.failures = self.status.failures.saturating_add(failed);
-                self.status.last_error = Some(error.to_string());
-                None
+            return;
+        }
+        self.since = now;
+        self.stand_in = None;
+        self.status.stand_in = None;
+        self.at_least = error.wait(now);
+        self.last = if error.is_held() {
+            Last::Held
+        } else if error.is_not_understood() {
+            Last::Hopeless
+        } else {
+            Last::Failed
+        };
+        let failed = u32::from(self.last != Last::Held);
+        self.status.failures = self.status.failures.saturating_add(failed);
+        self.status.last_error = Some(error.to_string());
+    }
+
+    /// Says when those preferred to the one that stands in are asked again.
+    fn plan_retry(&mut self, now: Timestamp, seed: u64, target: &CarbonTarget) {
+        let errand = core::mem::replace(&mut self.errand, Errand::Refresh);
+        let wait = core::mem::take(&mut self.retry_at_least);
+        let renewal = later(self.since, self.pause(seed, target));
+        let cap = self.wanted.ttl.min(MAX_BACKOFF);
+        let Some(stand_in) = &mut self.stand_in else {
+            self.status.stood_in = 0;
+            return;
+        };
+        if let Errand::PassedOver(place) = errand {
+            stand_in.retry = Some(place);
+            return;
+        }
+        self.status.stood_in = self.status.stood_in.saturating_add(1);
+        let retry = later(now, backoff(self.status.stood_in, cap, seed, target).max(wait));
+        stand_in.retry = Some(retry).filter(|retry| *retry < earlier(renewal, cap / 4));
+    }
+
+    /// Where it is in the agenda.
+    fn times(&self, seed: u64, target: &CarbonTarget) -> Times {
+        let due = later(self.since, self.pause(seed, target));
+        match self.stand_in {
+            Some(stand_in) => Times { due, overdue: due, retry: stand_in.retry },
+            None => {
+                let known = self.status.latest.as_ref().and_then(|latest| latest.slots().last());
+                let hold = if known.is_some_and(|last| last.to > due) { LONGEST_HOLD } else { FIRST_HOLD };
+                Times { due, overdue: later(due, hold), retry: None }
             }
         }
     }
@@ -376,25 +507,29 @@ impl Entry {
             }
             Last::Well => self.wanted.ttl,
             Last::Hopeless => cap,
-            Last::Failed => {
-                // Room for the jitter below the cap, so that it spreads retries there too.
-                let failures = self.status.failures;
-                let doubled = FIRST_BACKOFF * (1 << failures.saturating_sub(1).min(9));
-                let step = doubled.min(cap * 5 / 6);
-                step + step * jitter(seed, target, failures) / 5_000
-            }
+            Last::Failed => backoff(self.status.failures, cap, seed, target),
         };
         pause.max(self.at_least)
     }
 }
 
+/// The pause after so many failures in a row, `cap` at most.
+fn backoff(failures: u32, cap: SignedDuration, seed: u64, target: &CarbonTarget) -> SignedDuration {
+    // Room for the jitter below the cap, so that it spreads retries there too.
+    let doubled = FIRST_BACKOFF * (1 << failures.saturating_sub(1).min(9));
+    let step = doubled.min(cap * 5 / 6);
+    step + step * jitter(seed, target, failures) / 5_000
+}
+
+/// Where in the chain the provider of a forecast stands.
+fn rank(chain: &Chain, forecast: &Forecast) -> Option<usize> {
+    chain.links().iter().position(|link| link.adapter().name() == &*forecast.source)
+}
+
 /// Whether the latest forecast stays although somebody answered: it is of a provider that stands further
 /// ahead in the chain, covers now and the near future, and is not old.
 fn is_kept(latest: &Forecast, newer: &Forecast, chain: &Chain, now: Timestamp) -> bool {
-    let rank = |forecast: &Forecast| {
-        chain.links().iter().position(|link| link.adapter().name() == &*forecast.source)
-    };
-    let preferred = rank(latest).zip(rank(newer)).is_some_and(|(latest, newer)| latest < newer);
+    let preferred = rank(chain, latest).zip(rank(chain, newer)).is_some_and(|(latest, newer)| latest < newer);
     let covers =
         latest.at(now).is_some() && latest.slots().last().is_some_and(|last| last.to >= later(now, KEPT_FOR));
     preferred && covers && now.duration_since(latest.retrieved_at) < KEPT_FOR

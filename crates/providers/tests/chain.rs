@@ -239,7 +239,7 @@ fn a_forecast_that_is_over_is_none() {
 
 #[test]
 fn zones_outside_of_a_plan_take_the_provider_from_nobody() {
-    for wrong in [Does::Fails(401, None), Does::Fails(403, None), Does::Html] {
+    for wrong in [Does::Fails(401, None), Does::Fails(403, None), Does::Fails(404, None), Does::Html] {
         // By name the good ones come last: everything is due at once, at first.
         let network = Network::new(move |url, _| {
             let zone: usize = url.rsplit(':').next().unwrap().parse().unwrap();

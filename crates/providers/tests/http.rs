@@ -148,7 +148,7 @@ fn ok(body: &[u8]) -> Vec<u8> {
 }
 
 fn get(url: String) -> Request {
-    Request { url, headers: vec![("Accept".into(), "application/json".to_owned())] }
+    Request::json(url)
 }
 
 fn now() -> Timestamp {
@@ -363,12 +363,9 @@ fn a_key_is_neither_passed_on_nor_told() {
         let refused = || answer("403 Forbidden", "", &echo.as_bytes()[echo.len() - 60..]);
         Reply::Bytes(if path.starts_with("/moved") { moved() } else { refused() })
     });
-    let keyed = |user: &str, path: &str| Request {
-        url: format!("http://{user}{}{path}?zone=DE&token=s3cret", stub.address),
-        headers: vec![
-            ("Accept".into(), "application/json".into()),
-            ("auth-token".into(), "k3y-of-mine".into()),
-        ],
+    let keyed = |user: &str, path: &str| {
+        Request::json(format!("http://{user}{}{path}?zone=DE&token=s3cret", stub.address))
+            .with("auth-token", "k3y-of-mine")
     };
     let fetch = |request: &Request| Client::new().fetch(request, PATIENCE).unwrap_err();
     let moved = fetch(&keyed("", "/moved"));
@@ -389,12 +386,50 @@ fn a_key_is_neither_passed_on_nor_told() {
         Stub::new(|_, _| Reply::Bytes(answer("401 Unauthorized", "", b"no: eyJ0b2tlbg, ada:pa55word")));
     let authorized = |value: &str| Request::json(format!("{}/x", stub.base())).with("Authorization", value);
     let bearer = fetch(&authorized("Bearer eyJ0b2tlbg"));
-    assert!(bearer.to_string().ends_with("answered 401: `no: ***, ada:pa55word`"), "{bearer}");
+    assert!(bearer.to_string().ends_with("answered 401: `no:***, ada:pa55word`"), "{bearer}");
     let basic = fetch(&authorized("Basic YWRhOnBhNTV3b3Jk"));
     let withheld = "answered 401: `withheld, since the request holds a password`";
     assert!(basic.to_string().ends_with(withheld), "{basic}");
-    let shown = format!("{:?}", Request { url: "http://x/".into(), ..keyed("", "/") });
-    assert_eq!(shown, r#"Request { url: "http://x/", headers: ["Accept", "auth-token"] }"#);
+    let shown = format!("{:?}", Request { url: "http://me:hunter2@x/?a=s3cret".into(), ..keyed("", "/") });
+    assert_eq!(
+        shown,
+        r#"Request { url: "http://x/", headers: ["Accept", "auth-token"], secret_query: false }"#
+    );
+}
+
+#[test]
+fn a_key_is_told_neither_escaped_nor_cut_nor_out_of_the_url() {
+    let long = (0..150).map(|index| format!("{index:03x}")).collect::<Vec<_>>().concat();
+    let echoes = [
+        (r"sekrit/KEY+123", r#"{"error":"bad key sekrit\/KEY+123"}"#.to_owned()),
+        (r"sekrit/KEY+123", r#"{"error":"bad key sekrit/KEY\u002b123"}"#.to_owned()),
+        (r#"sekrit"KEY+123"#, r#"{"error":"bad key sekrit\"KEY+123"}"#.to_owned()),
+        (r"sekrit/KEY+123", "<p>sekrit%2FKEY%2b123 sekrit&#47;KEY&#x2b;123".to_owned()),
+        (r"sekrit/KEY+123", "c2Vrcml0L0tFWSsxMjM= aXQ6c2Vrcml0L0tFWSsxMjM".to_owned()),
+        (&long, long.clone()),
+    ];
+    for (key, body) in echoes {
+        let stub = Stub::new(move |path, _| {
+            let status = if path == "/ok" { "200 OK" } else { "401 Unauthorized" };
+            Reply::Bytes(answer(status, "", body.as_bytes()))
+        });
+        let fetch = |path: &str| {
+            let request = Request::json(format!("{}{path}", stub.base())).with("auth-token", key);
+            Client::new().fetch(&request, PATIENCE)
+        };
+        let refused = fetch("/no").unwrap_err().to_string();
+        let answered = String::from_utf8(fetch("/ok").unwrap()).unwrap();
+        for shown in [&refused, &answered] {
+            assert!(shown.contains("***"), "{shown}");
+            for secret in ["sekrit", "KEY", "c2Vrc", "tFWSs", "03d03e"] {
+                assert!(!shown.contains(secret), "{secret}: {shown}");
+            }
+        }
+    }
+    let stub = Stub::body(r#"{"error":"dXNlcjpwYXNzdzByZFg= passw0rdX token=QUERYSECRET"}"#);
+    let url = format!("http://user:passw0rdX@{}/cm?token=QUERYSECRET", stub.address);
+    let body = Client::new().fetch(&Request::json(url).with_secret_query(), PATIENCE).unwrap();
+    assert_eq!(String::from_utf8(body).unwrap(), r#"{"error":"***g= *** token=***"}"#);
 }
 
 #[test]
@@ -431,8 +466,7 @@ fn what_is_no_url_is_not_asked() {
     for url in ["http://a", "https://a.b:443/c/", "http://[::1]:8080", "http://u:p@127.0.0.1:1/?q=1"] {
         assert_eq!(check_url(url), Ok(()), "{url}");
     }
-    let request =
-        Request { url: "http://127.0.0.1:1/".into(), headers: vec![("Accept".into(), "a\r\nb: c".into())] };
+    let request = Request::json("http://127.0.0.1:1/".into()).with("Accept", "a\r\nb: c");
     let error = Client::new().fetch(&request, PATIENCE).unwrap_err();
     assert!(matches!(error, FetchError::BadRequest { .. }), "{error:?}");
 }

@@ -5,7 +5,9 @@ mod outcome;
 mod reader;
 mod stopwatch;
 mod trace;
+mod words;
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub(crate) use outcome::outcome_of;
 use reader::Reader;
 use stopwatch::Stopwatch;
 pub(crate) use trace::trace;
+use words::{Cause, Words};
 
 /// Requests under way at once. A dead upstream holds a thread for `carbonTimeout`; others go on.
 const THREADS: usize = 4;
@@ -33,6 +36,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// What is to be refreshed, and the threads' place to wait.
 pub(crate) struct Refresh {
     refresher: Mutex<Refresher>,
+    words: Mutex<Words>,
     changed: Condvar,
 }
 
@@ -46,7 +50,8 @@ pub(crate) struct Provider {
 
 impl Refresh {
     pub(crate) fn new(chain: Chain, seed: u64) -> Self {
-        Self { refresher: Mutex::new(Refresher::with_chain(chain, seed)), changed: Condvar::new() }
+        let refresher = Mutex::new(Refresher::with_chain(chain, seed));
+        Self { refresher, words: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Which targets somebody asks for.
@@ -115,40 +120,82 @@ impl Refresh {
 
     fn run(&self, job: &Job, reader: &Reader, state: &State) {
         let stopwatch = Stopwatch::new(reader);
-        let watch = |asked: Asked<'_>| watch(asked, stopwatch.lap());
+        let problems = RefCell::new(Vec::new());
+        let watch = |asked: Asked<'_>| {
+            watch(asked, stopwatch.lap());
+            match asked.outcome {
+                Ok(_) => self.words().well(asked.provider, &job.target),
+                Err(problem) if problem.was_asked() => {
+                    let problem = Attempt { provider: asked.provider.to_owned(), problem: problem.clone() };
+                    problems.borrow_mut().push(problem);
+                }
+                Err(_) => {}
+            }
+        };
         let asked = AssertUnwindSafe(|| job.run_watched(&stopwatch, now, watch));
         // Nothing here is known to panic; but a job that is never finished would never be due again.
         let outcome = catch_unwind(asked).unwrap_or_else(|_| Err(lost(job)));
-        let held = outcome.as_ref().is_err_and(RefreshError::is_held);
-        let failed = outcome.as_ref().err().map(ToString::to_string);
-        let (news, failures) = {
+        let failed = outcome.as_ref().err().cloned();
+        let (news, failures, stood_in) = {
             let mut refresher = self.lock();
             let news = refresher.finish(&job.target, outcome, now());
-            (news, refresher.status(&job.target).map_or(0, |status| status.failures))
+            let status = refresher.status(&job.target);
+            (news, status.map_or(0, |status| status.failures), status.map_or(0, |status| status.stood_in))
         };
         self.changed.notify_all();
         match failed {
-            // The first failure of a row is worth a line; the others are counted in metrics, and a provider
-            // that is left alone has its own line.
-            Some(problem) if failures <= 1 && !held => {
-                tracing::warn!(target: "engine_server::forecasts", carbon_target = %job.target, %problem, "no fresh forecast");
+            Some(error) if error.is_held() => {
+                tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, problem = %error, "nobody may be asked");
             }
-            Some(problem) => {
-                tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, %problem, failures, "still no fresh forecast");
+            // Somebody stands in: what has failed is a try to better that.
+            Some(error) if failures == 0 => self.say_stand_in(job, &error.attempts, stood_in),
+            Some(error) => {
+                let problem = error.to_string();
+                let said = self.words().failed(&causes(&error.attempts), &job.target, failures <= 1, now());
+                match said {
+                    Some(unsaid) => {
+                        tracing::warn!(target: "engine_server::forecasts", carbon_target = %job.target, problem, unsaid, "no fresh forecast");
+                    }
+                    None => {
+                        tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, problem, failures, "still no fresh forecast");
+                    }
+                }
             }
             None => {
                 tracing::debug!(target: "engine_server::forecasts", carbon_target = %job.target, "fresh forecast");
+                self.say_stand_in(job, &problems.take(), stood_in);
             }
         }
-        if let Some(News { forecast, actuals }) = news {
-            state.tell(Input::Forecast { target: job.target.clone(), forecast, actuals });
+        if let Some(News { forecast, actuals, is_current }) = news {
+            state.tell(Input::Forecast { target: job.target.clone(), forecast, actuals, is_current });
         }
+    }
+
+    /// Says why somebody stands in, if that is news.
+    fn say_stand_in(&self, job: &Job, attempts: &[Attempt], stood_in: u32) {
+        let said = self.words().failed(&causes(attempts), &job.target, stood_in <= 1, now());
+        if let Some(unsaid) = said {
+            let problems: Vec<_> = attempts.iter().map(|attempt| attempt.problem.to_string()).collect();
+            let problem = problems.join("; ");
+            tracing::warn!(target: "engine_server::forecasts", carbon_target = %job.target, problem, unsaid, "another provider stands in");
+        }
+    }
+
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // A panic elsewhere leaves whole values here: the lock's poison says nothing.
     fn lock(&self) -> MutexGuard<'_, Refresher> {
         self.refresher.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What went wrong, of those that were asked.
+fn causes(attempts: &[Attempt]) -> Vec<Cause> {
+    let held = |problem: &AttemptError| matches!(problem, AttemptError::Held { .. });
+    let failed = attempts.iter().filter(|attempt| !held(&attempt.problem));
+    failed.map(|attempt| (attempt.provider.clone(), outcome_of(&attempt.problem))).collect()
 }
 
 /// Counts one attempt, the time that its requests took and what its forecast lacked, and says so where a provider is left alone from now

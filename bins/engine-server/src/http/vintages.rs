@@ -5,7 +5,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use futures_util::stream;
 use models::{CarbonTarget, Problems, Signal, Timestamp, json};
-use providers::archive::{ACTUALS_HEADER, Archive, Page, Span, VINTAGES_HEADER};
+use providers::archive::{Archive, Page, Span, actuals_header, vintages_header};
 use serde::Deserialize;
 
 use super::problem::Problem;
@@ -30,7 +30,7 @@ pub(crate) async fn vintages(
     query: web::Query<ExportQuery>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    export(&target, &query, state, VINTAGES_HEADER, Archive::vintages_csv)
+    export(&target, &query, state, vintages_header, Archive::vintages_csv)
 }
 
 /// GET `/forecasts/{target}/actuals?from=&to=&signal=`.
@@ -39,7 +39,7 @@ pub(crate) async fn actuals(
     query: web::Query<ExportQuery>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    export(&target, &query, state, ACTUALS_HEADER, Archive::actuals_csv)
+    export(&target, &query, state, actuals_header, Archive::actuals_csv)
 }
 
 /// Answers page by page: a slow reader holds a cursor, neither the lock nor the rest of the archive.
@@ -47,7 +47,7 @@ fn export(
     target: &str,
     query: &ExportQuery,
     state: web::Data<State>,
-    columns: &'static str,
+    header: fn(Signal) -> &'static str,
     turn: Turn,
 ) -> Result<HttpResponse, Problem> {
     let target = CarbonTarget::from(target);
@@ -59,7 +59,7 @@ fn export(
     response
         .content_type("text/csv; charset=utf-8; header=present")
         .insert_header((header::CACHE_CONTROL, "no-cache"));
-    let begin = Some((None, Some(columns)));
+    let begin = Some((None, Some(header(signal))));
     let pages = stream::unfold(begin, move |cursor| {
         let page = cursor.map(|(after, columns)| {
             let Page { text, next } = turn(&state.vintages.lock(), &target, signal, span, after);

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use engine::Part;
-use engine::journal::{BaseParts, Changes, Kept, Outcome, Record, Store, StoreError};
+use engine::journal::{BaseParts, Changes, Input, Kept, Outcome, Record, Store, StoreError};
 use jiff::SignedDuration;
 use models::Timestamp;
 use redb::backends::FileBackend;
@@ -47,6 +47,8 @@ const PARTS_IN_ROW: usize = 256;
 const MAX_ROW: usize = 256 << 20;
 /// Bases that are kept for a replay lie this far apart.
 const BASES_APART: SignedDuration = SignedDuration::from_hours(12);
+/// And these where no replay can go on from the one before: something was not written down in between.
+const GAPS_APART: SignedDuration = SignedDuration::from_mins(10);
 /// Or with this part of what may be kept between them, so that to forget one is not to forget all.
 const BASES_IN_BYTES: u64 = 8;
 
@@ -85,6 +87,9 @@ struct Base {
     parts: u64,
     /// Bytes of the records between it and the next one; measured at every open for the newest.
     records: u64,
+    /// Whether something was acted upon without being written down before the next one.
+    #[serde(default)]
+    has_gap: bool,
 }
 
 impl Disk {
@@ -154,7 +159,10 @@ impl Disk {
             garbage.extend(given_up);
             let numbers = bases.iter().map(|(number, _)| *number).chain(garbage.iter().copied());
             let number = numbers.max().map_or(0, |number| number.saturating_add(1));
-            bases.push((number, Base { before: *before, at: *at, is_whole: false, parts: 0, records: 0 }));
+            bases.push((
+                number,
+                Base { before: *before, at: *at, is_whole: false, parts: 0, records: 0, has_gap: false },
+            ));
         }
         let mut bytes = 0;
         {
@@ -175,7 +183,11 @@ impl Disk {
         }
         // They follow the newest whole base, and the unfinished one.
         let following = bases.iter().rposition(|(_, base)| base.is_whole).unwrap_or(0);
-        bases.iter_mut().skip(following).for_each(|(_, base)| base.records += bytes);
+        let has_gap = changes.records.iter().any(|(_, record)| matches!(record.input, Input::Unrecorded));
+        for (_, base) in bases.iter_mut().skip(following) {
+            base.records += bytes;
+            base.has_gap |= has_gap;
+        }
         if let Some(BaseParts { first, parts, is_last, .. }) = &changes.base {
             let Some((number, base)) = bases.last_mut().filter(|(_, base)| !base.is_whole) else {
                 return Err(StoreError::Io("parts of a base that was not begun".into()));
@@ -193,6 +205,8 @@ impl Disk {
                 }
                 garbage.extend(self.retention.retire(&mut bases));
             }
+        }
+        if changes.base.is_some() || has_gap {
             let mut table = write.open_table(BASES).map_err(of_table)?;
             table.retain(|_, _| false).map_err(of_storage)?;
             for (number, base) in &bases {
@@ -280,8 +294,20 @@ impl Retention {
         let mut retired = Vec::new();
         let mut kept: Vec<(u64, Base)> = Vec::with_capacity(bases.len());
         for (number, base) in bases.drain(..) {
+            let apart = |previous: &Base| base.at.duration_since(previous.at).abs();
+            // What follows a gap can be replayed from here alone: rather do without what came before.
+            if let Some((given_up, previous)) =
+                kept.pop_if(|(_, previous)| previous.has_gap && apart(previous) < GAPS_APART)
+            {
+                retired.push(given_up);
+                if let Some((_, earlier)) = kept.last_mut() {
+                    earlier.has_gap = true;
+                    earlier.records += previous.records;
+                }
+            }
             let is_close = kept.last().is_some_and(|(_, previous)| {
-                base.at.duration_since(previous.at).abs() < BASES_APART
+                !previous.has_gap
+                    && apart(previous) < BASES_APART
                     && previous.records < self.bytes / BASES_IN_BYTES
             });
             let is_old = at.duration_since(base.at) > reach;
@@ -293,6 +319,7 @@ impl Retention {
             // Its records stay, as what follows the one before it.
             if let Some((_, previous)) = kept.last_mut() {
                 previous.records += base.records;
+                previous.has_gap |= base.has_gap;
             }
         }
         let bytes =
@@ -431,8 +458,10 @@ fn pack(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
 
 /// What a compressed row was.
 fn inflate(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let wrong = |problem: String| StoreError::Damaged(format!("a row of parts cannot be unpacked: {problem}"));
-    let (size, rest) = lz4_flex::block::uncompressed_size(packed).map_err(|error| wrong(error.to_string()))?;
+    let wrong =
+        |problem: String| StoreError::Damaged(format!("a row of parts cannot be unpacked: {problem}"));
+    let (size, rest) =
+        lz4_flex::block::uncompressed_size(packed).map_err(|error| wrong(error.to_string()))?;
     if size > MAX_ROW {
         return Err(wrong(format!("it says that it holds {size} bytes, expected at most {MAX_ROW}")));
     }
@@ -491,5 +520,46 @@ fn of_database(error: DatabaseError) -> StoreError {
         }
         DatabaseError::Storage(error) => of_storage(error),
         other => StoreError::Damaged(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bases by the minute they were begun in, and whether a gap follows: those that are kept.
+    fn kept(bases: &[(i64, bool)]) -> Vec<i64> {
+        let minute = |at: i64| Timestamp::from_second(at * 60).unwrap();
+        let base = |(at, has_gap): (i64, bool)| Base {
+            before: 0,
+            at: minute(at),
+            is_whole: true,
+            parts: 1,
+            records: 1,
+            has_gap,
+        };
+        let mut bases: Vec<(u64, Base)> = (0..).zip(bases.iter().copied().map(base)).collect();
+        let retention = Retention { reach: SignedDuration::from_hours(72), bytes: 1_000 };
+        let all: Vec<u64> = bases.iter().map(|(number, _)| *number).collect();
+        let mut retired = retention.retire(&mut bases);
+        retired.extend(bases.iter().map(|(number, _)| *number));
+        retired.sort_unstable();
+        assert_eq!(retired, all, "none is forgotten without being retired");
+        bases.iter().map(|(_, base)| base.at.as_second() / 60).collect()
+    }
+
+    #[test]
+    fn bases_are_kept_half_a_day_apart_and_after_every_gap() {
+        assert_eq!(kept(&[(0, false), (60, false), (120, false)]), [0, 120]);
+        assert_eq!(kept(&[(0, false), (720, false), (800, false)]), [0, 720, 800]);
+        // A replay from the first one ends at the gap: the one after it stays.
+        assert_eq!(kept(&[(0, true), (60, false), (120, false)]), [0, 60, 120]);
+        // The gap is after one that is not kept: from the first one a replay ends there all the same.
+        assert_eq!(kept(&[(0, false), (60, true), (120, false), (180, false)]), [0, 120, 180]);
+        // Gap upon gap: the later one wins, since nothing could be replayed from there otherwise.
+        assert_eq!(kept(&[(0, false), (60, true), (65, true), (70, false), (80, false)]), [0, 70, 80]);
+        assert_eq!(kept(&[(0, true), (5, true), (9, false), (100, false)]), [9, 100]);
+        // Too old.
+        assert_eq!(kept(&[(0, true), (10, false), (6_000, false)]), [6_000]);
     }
 }

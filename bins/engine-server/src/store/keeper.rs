@@ -320,7 +320,7 @@ fn turn_away(state: &State, queue: &Queue, batch: Vec<(Input, Reply)>, refused: 
 
 /// Acts upon one record: the engine, and the archive of what was forecast.
 pub(crate) fn act_upon(engine: &mut Engine, state: &State, record: &Record) -> Answer {
-    if let Input::Forecast { target, forecast, actuals } = &record.input {
+    if let Input::Forecast { target, forecast, actuals, .. } = &record.input {
         state.vintages.record(target, forecast, actuals, record.at);
     }
     let started = matches!(record.input, Input::Tick).then(Instant::now);

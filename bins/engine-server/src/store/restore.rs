@@ -61,7 +61,7 @@ pub(crate) fn restore(
     let recovered = recover(&mut disk, &registry, &options.targets, &mut |kept, _| match kept {
         Kept::Part(_, Part::Archive(archive)) => state.vintages.restore(*archive),
         Kept::Record(_, record) => {
-            if let Input::Forecast { target, forecast, actuals } = &record.input {
+            if let Input::Forecast { target, forecast, actuals, .. } = &record.input {
                 state.vintages.record(target, forecast, actuals, record.at);
             }
         }

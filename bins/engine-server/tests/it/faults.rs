@@ -361,6 +361,48 @@ fn an_outage_costs_few_calls_and_few_words_and_is_over_by_itself() {
     assert!(!is_left_alone(&server, UK));
 }
 
+#[test]
+fn a_provider_behind_whom_somebody_stands_in_is_spoken_of_once() {
+    let upstream = Upstream::start(|path| match path {
+        "/forecast" => Reply::Json(json!({"current": STAND_IN, "next": STAND_IN})),
+        _ => Reply::Status(500, "down"),
+    });
+    let server = launch(&upstream).start();
+    for region in 1..18 {
+        server.configure(&format!("t/r{region}"), &json!({"carbonTarget": format!("region:{region}")}));
+    }
+    for region in 1..18 {
+        server.schedule_when(&format!("t/r{region}"), now_is(STAND_IN));
+    }
+    eventually("it is left alone", || is_left_alone(&server, UK).then_some(()));
+    let log = server.log();
+    assert_eq!(log.matches("another provider stands in").count(), 1, "{log}");
+    assert_eq!(log.matches("left alone after failures in a row").count(), 1, "{log}");
+    assert_eq!(log.matches(" WARN ").count(), 2, "{log}");
+}
+
+#[test]
+fn a_provider_that_refuses_every_target_in_its_own_words_is_spoken_of_once() {
+    let region = |_: &str| Reply::Json(json!({"data": {"data": hours(&[WELL])["data"]}}));
+    let upstream = Upstream::start(region);
+    let server = launch(&upstream).env("CARBON_PROVIDER", UK).env("CARBON_API_TARGET", "region:1").start();
+    let ids: Vec<_> = (1..18).map(|region| format!("t/r{region}")).collect();
+    for (region, id) in (1..18).zip(&ids) {
+        server.configure(id, &json!({"carbonTarget": format!("region:{region}")}));
+    }
+    for id in &ids {
+        server.schedule_when(id, now_is(WELL));
+    }
+    upstream.set(|_| Reply::Status(200, r#"{"error":{"code":"500","message":"out of order"}}"#));
+    eventually("it is left alone", || is_left_alone(&server, UK).then_some(()));
+    let log = server.log();
+    assert_eq!(log.matches("left alone after failures in a row").count(), 1, "{log}");
+    assert_eq!((warned(&server), log.matches(" WARN ").count()), (1, 2), "{log}");
+    upstream.set(region);
+    let recovered = || (!is_left_alone(&server, UK)).then_some(());
+    assert!(within(LEFT_ALONE, recovered).is_some(), "{}", server.log());
+}
+
 /// A fault that gives no forecast: before there was any, after one, and with a stand-in that is well.
 fn fails(fault: &'static Fault, outcome: &str, said: &str, left_alone: bool) {
     let name = fault.name;

@@ -132,6 +132,12 @@ fn help_reads_so() {
           --electricity-maps-emission-factor-type <TYPE>
               Which emissions count: lifecycle or direct [env: ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE=]
               [default: lifecycle]
+          --electricity-maps-horizon-hours <HOURS>
+              How far ahead to ask: 6, 24, 48 or 72, as the plan covers [default: what the service
+              thinks best] [env: ELECTRICITY_MAPS_HORIZON_HOURS=]
+          --electricity-maps-granularity <LENGTH>
+              Slots to ask for: hourly, 15_minutes or 5_minutes, as the plan covers [default: what the
+              service thinks best] [env: ELECTRICITY_MAPS_GRANULARITY=]
           --watttime-username <NAME>
               User name at WattTime [env: WATTTIME_USERNAME]
           --watttime-password <SECRET>
@@ -235,7 +241,7 @@ fn help_reads_so() {
               Where Prometheus is, to be asked for the requests that were served, and for
               CARBON_PROMETHEUS_QUERY [default: nobody is asked] [env: PROMETHEUS_URL=]
           --metrics-poll-interval-sec <SECONDS>
-              How often each schedule's are asked for, 1 to 3600 [default: 15] [env:
+              How often each schedule's are asked for, 1 to 3600, or 0 for never [default: 15] [env:
               METRICS_POLL_INTERVAL_SEC=]
           --metrics-query <PROMQL>
               What is asked; {namespace}, {schedule}, {window} (seconds) and {label} are filled in

@@ -304,3 +304,26 @@ fn a_schedule_that_goes_while_it_is_asked_about_is_dropped_without_a_word() {
     assert_eq!(about(&prometheus, "t").len(), 1);
     assert!(!server.log().contains("WARN"), "{}", server.log());
 }
+
+#[test]
+fn a_prometheus_for_carbon_alone_is_not_polled() {
+    let prometheus = Upstream::start(|path| {
+        if path.contains("intensity") {
+            let value = json!([jiff::Timestamp::now().as_second(), "123"]);
+            Reply::Json(json!({"status": "success", "data": {"resultType": "scalar", "result": value}}))
+        } else {
+            counts(&[])
+        }
+    });
+    let launch =
+        Launch::new().env("CARBON_PROVIDER", "prometheus").env("CARBON_PROMETHEUS_QUERY", "intensity");
+    let launch = launch.env("PROMETHEUS_URL", &prometheus.url()).env("CARBON_API_CACHE_TTL", "1");
+    let server = launch.env("METRICS_POLL_INTERVAL_SEC", "0").start();
+    configure(&server, "t/carbon");
+    let schedule = server.schedule_when("t/carbon", |schedule| schedule["forecast"]["now"] == 123.0);
+    assert_eq!(lines(&schedule["warnings"]), "");
+    // Two refreshes later every schedule would have been polled.
+    eventually("it is asked again", || (prometheus.count("intensity") >= 3).then_some(()));
+    assert_eq!(prometheus.count("router"), 0);
+    assert_eq!(warnings(&server, "t/carbon"), "");
+}

@@ -8,6 +8,8 @@ use crate::server::Launch;
 use crate::upstream::{Reply, Upstream, hours};
 
 const KEY: &str = "k3y-of-mine";
+const MAPS: (&str, &str) = ("CARBON_PROVIDER", "electricity-maps");
+const MAPS_KEY: (&str, &str) = ("ELECTRICITY_MAPS_TOKEN", KEY);
 
 /// Instants a step apart, the first one at or before now.
 fn instants(step: i64) -> impl Iterator<Item = Timestamp> {
@@ -47,10 +49,13 @@ fn electricity_maps_is_asked_with_its_key() {
         .env("ELECTRICITY_MAPS_URL", &format!("{}/v3/", upstream.url()))
         .env("ELECTRICITY_MAPS_HEADER", "X-BLOBR-KEY")
         .env("ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE", "direct")
+        .env("ELECTRICITY_MAPS_HORIZON_HOURS", "72")
+        .env("ELECTRICITY_MAPS_GRANULARITY", "15_minutes")
         .env("CARBON_API_TARGET", "zone:DE")
         .start();
     server.schedule_when("default/default", from("electricity-maps", 301.0));
-    let path = "/v3/carbon-intensity/forecast?zone=DE&disableCallerLookup=true&emissionFactorType=direct";
+    let path = "/v3/carbon-intensity/forecast?zone=DE&disableCallerLookup=true&emissionFactorType=direct\
+                &horizonHours=72&temporalGranularity=15_minutes";
     assert_eq!(upstream.asked(), [path]);
     let fields = upstream.fields("forecast").unwrap().to_ascii_lowercase();
     assert!(fields.lines().any(|field| field == format!("x-blobr-key: {KEY}")), "{fields}");
@@ -234,29 +239,15 @@ fn what_a_provider_misses_stops_the_start_and_is_named() {
     for variables in [
         &[("CARBON_PROVIDER", "electricity-maps")][..],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN", KEY)],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_TOKEN_FILE", &empty),
-        ],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_TOKEN_FILE", &empty)],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN_FILE", &empty)],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN_FILE", &odd)],
         &[("CARBON_PROVIDER", "electricity-maps"), ("ELECTRICITY_MAPS_TOKEN", "k3y\u{e9}")],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_HEADER", "a b"),
-        ],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_URL", "maps.example"),
-        ],
-        &[
-            ("CARBON_PROVIDER", "electricity-maps"),
-            ("ELECTRICITY_MAPS_TOKEN", KEY),
-            ("ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE", "all"),
-        ],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_HEADER", "a b")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_URL", "maps.example")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE", "all")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_HORIZON_HOURS", "60")],
+        &[MAPS, MAPS_KEY, ("ELECTRICITY_MAPS_GRANULARITY", "minutes")],
         &[("CARBON_PROVIDER", "static:5,watttime")],
         &[("CARBON_PROVIDER", "watttime"), ("WATTTIME_USERNAME", "ada")],
         &[("CARBON_PROVIDER", "watttime"), ("WATTTIME_USERNAME", "a:da"), ("WATTTIME_PASSWORD", KEY)],
@@ -309,6 +300,8 @@ fn what_a_provider_misses_stops_the_start_and_is_named() {
     engine-server: ELECTRICITY_MAPS_HEADER=a b: expected at most 64 letters, digits, - and _
     engine-server: ELECTRICITY_MAPS_URL=maps.example: expected an absolute http or https URL, as in https://carbon.example/api
     engine-server: ELECTRICITY_MAPS_EMISSION_FACTOR_TYPE=all: expected lifecycle or direct
+    engine-server: ELECTRICITY_MAPS_HORIZON_HOURS=60: expected 6, 24, 48 or 72 hours
+    engine-server: ELECTRICITY_MAPS_GRANULARITY=minutes: expected hourly, 15_minutes or 5_minutes
     engine-server: CARBON_PROVIDER=static:5,watttime: WATTTIME_USERNAME is missing: expected the user name of an account there
     engine-server: CARBON_PROVIDER=watttime: WATTTIME_PASSWORD and WATTTIME_PASSWORD_FILE are missing: expected the password of an account in one of them
     engine-server: WATTTIME_USERNAME has a `:`: expected a user name without one
@@ -403,4 +396,46 @@ fn a_target_the_first_provider_lacks_stops_the_start() {
     );
     let output = maps().env("CARBON_API_TARGET", "zone:DE").arg("--check").run();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn a_key_that_is_echoed_is_in_neither_the_list_nor_the_log() {
+    let key = (0..150).map(|index| format!("{index:03x}")).collect::<Vec<_>>().concat();
+    let (plain, slash) = (key.as_str(), "sekrit/KEY+123");
+    let echoes = [
+        (
+            slash,
+            Reply::Bytes(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"error\":\"bad key sekrit\\/KEY\\u002b123\"}",
+            ),
+        ),
+        (slash, Reply::Status(401, r#"{"error":"bad key sekrit\/KEY+123"}"#)),
+        (plain, Reply::Status(401, String::leak(key.clone()))),
+    ];
+    for (key, reply) in echoes {
+        let reply = std::sync::Mutex::new(Some(reply));
+        let upstream =
+            Upstream::start(move |_| reply.lock().unwrap().take().unwrap_or(Reply::Status(500, "down")));
+        let launch =
+            Launch::new().env("CARBON_PROVIDER", "electricity-maps").env("ELECTRICITY_MAPS_TOKEN", key);
+        let launch = launch.env("ELECTRICITY_MAPS_URL", &upstream.url()).env("CARBON_API_TARGET", "zone:DE");
+        shown_without(&launch.start(), &["sekrit", "KEY", "03d03e"]);
+    }
+    let upstream = Upstream::start(|_| {
+        Reply::Json(json!({"data": {"message": "token=QUERYSECRET dXNlcjpwYXNzdzByZFg= passw0rdX"}}))
+    });
+    let url = format!("{}/cm?token=QUERYSECRET", upstream.url().replace("http://", "http://user:passw0rdX@"));
+    let launch = Launch::new().env("CARBON_PROVIDER", "configmap").env("CARBON_CONFIGMAP_URL", &url);
+    shown_without(&launch.start(), &["QUERYS", "passw0", "dXNlcj"]);
+}
+
+/// Neither the list of forecasts nor the log has any of these, once the provider has failed.
+fn shown_without(server: &crate::server::Server, secrets: &[&str]) {
+    let failed = |list: &Value| list["items"][0]["lastError"].is_string();
+    let list = eventually("it failed", || Some(server.get("/forecasts").json()).filter(failed)).to_string();
+    assert!(list.contains("***"), "{list}");
+    let log = eventually("it is logged", || Some(server.log()).filter(|log| log.contains("WARN")));
+    for secret in secrets {
+        assert!(!list.contains(secret) && !log.contains(secret), "{secret}: {list} {log}");
+    }
 }

@@ -77,8 +77,8 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
     engine-server: LOGLEVEL=loud: expected DEBUG, INFO, WARNING, ERROR or CRITICAL
     engine-server: LOG_FORMAT=xml: expected text or json
     engine-server: PROMETHEUS_URL=prometheus:9090: expected an absolute http or https URL, as in https://carbon.example/api
-    engine-server: METRICS_POLL_INTERVAL_SEC=often: `often` is not a poll interval: expected a number of seconds in [1, 3600]
-    engine-server: METRICS_POLL_INTERVAL_SEC=3601: 3601 is not a poll interval: expected a number of seconds in [1, 3600]
+    engine-server: METRICS_POLL_INTERVAL_SEC=often: `often` is not a poll interval: expected a number of seconds in [1, 3600], or 0 for never
+    engine-server: METRICS_POLL_INTERVAL_SEC=3601: 3601 is not a poll interval: expected a number of seconds in [1, 3600], or 0 for never
     engine-server: METRICS_QUERY=increase(requests_total[15s]): expected a PromQL query with {window} (seconds) in it, as in increase(requests_total[{window}s])
     engine-server: METRICS_FLAVOUR_LABEL=a-b: expected a label's name: 1 to 63 letters, digits and _, no digit first
     engine-server: SCHEDULER_CALIBRATE=maybe: expected true or false

@@ -1,6 +1,7 @@
 //! What was forecast when, kept and exported as the simulator replays it.
 
 use jiff::{SignedDuration, Timestamp};
+use models::Signal;
 use providers::trace::{CarbonTrace, Factors, Vintages};
 use serde_json::{Value, json};
 
@@ -107,7 +108,9 @@ fn a_span_begins_with_what_was_in_force() {
     assert_eq!(read(&format!("to={second}&signal=average")).issues(), &both.issues()[..1]);
     // Nothing of the kind: a header and no row.
     let none = server.get(&format!("{VINTAGES}?signal=marginal"));
-    assert_eq!((none.status, none.text()), (200, "issued_at,target_start,forecast\n"));
+    assert_eq!((none.status, none.text()), (200, "issued_at,target_start,forecast_marginal\n"));
+    // What a file is of it says itself: replays never mix the two.
+    assert_eq!(both.signal(), Some(Signal::Average));
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn targets_are_told_as_they_are_configured() {
         assert_eq!(vintages(&answer).issues()[0].slots()[0].forecast.get(), 300.0);
     }
     // A region has no measured values: no row, but a target that is known.
-    assert_eq!(server.get("/forecasts/region:13/actuals").text(), "timestamp,actual\n");
+    assert_eq!(server.get("/forecasts/region:13/actuals").text(), "timestamp,actual_average\n");
     for unknown in
         ["/forecasts/zone%3ADE/vintages", "/forecasts/zone%3ADE/actuals", "/forecasts/a%2Fb/vintages"]
     {

@@ -97,8 +97,8 @@ impl Since {
                     answer => posts.refuse(answer),
                 }
             }
-            Input::Forecast { target: of, forecast, actuals } if Some(of) == target => {
-                let mut last = received(forecast, actuals, record.at);
+            Input::Forecast { target: of, forecast, actuals, is_current } if Some(of) == target => {
+                let mut last = received(forecast, actuals, *is_current, record.at);
                 if let Some(end) = came_to(&step.answer) {
                     last = format!("{last}: {end}");
                 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use models::{CarbonTarget, Forecast, Signal, Slot, Timestamp};
-use providers::archive::{ACTUALS_HEADER, VINTAGES_HEADER, actual_row, vintage_rows};
+use providers::archive::{
+    ACTUALS_HEADER, VINTAGES_HEADER, actual_row, actuals_header, vintage_rows, vintages_header,
+};
 use providers::trace::{CarbonTrace, Factors, Vintages};
 use serde::{Deserialize, Serialize};
 
@@ -43,10 +45,11 @@ impl Folder {
         fs::create_dir_all(path).with_context(|| format!("{}: cannot be made", path.display()))?;
         let mut notes = Vec::new();
         let begun = |lines: &[u8], torn: &[u8]| vintage_begin(lines, torn);
-        let (vintages, text) = Ink::open(&path.join("vintages.csv"), VINTAGES_HEADER, begun, &mut notes)?;
+        let headers = [vintages_header(signal), VINTAGES_HEADER];
+        let (vintages, text) = Ink::open(&path.join("vintages.csv"), headers, begun, &mut notes)?;
         about(&path.join("recording.json"), &About { target: target.clone(), signal })?;
         let (mut newest, mut kept) = (None, 0);
-        if text.len() > VINTAGES_HEADER.len() {
+        if has_rows(&text) {
             let read = Vintages::read(&vintages.name, &text)?;
             kept = read.issues().len() as u64;
             newest = read
@@ -55,9 +58,10 @@ impl Folder {
                 .map(|last| (last.issued_at.unwrap_or(last.retrieved_at), last.slots().to_vec()));
         }
         let whole = |lines: &[u8], _: &[u8]| lines.len();
-        let (actuals, text) = Ink::open(&path.join("actuals.csv"), ACTUALS_HEADER, whole, &mut notes)?;
+        let headers = [actuals_header(signal), ACTUALS_HEADER];
+        let (actuals, text) = Ink::open(&path.join("actuals.csv"), headers, whole, &mut notes)?;
         let mut measured = BTreeMap::new();
-        if text.len() > ACTUALS_HEADER.len() {
+        if has_rows(&text) {
             let read = CarbonTrace::read(&actuals.name, &text, Factors::default())?;
             measured.extend(read.slots().iter().map(|slot| (slot.from, slot.actual.get())));
         }
@@ -142,6 +146,11 @@ impl Folder {
     pub(super) fn new_actuals(&self) -> u64 {
         self.new_actuals
     }
+}
+
+/// Whether there is a line after the first.
+fn has_rows(text: &[u8]) -> bool {
+    text.iter().filter(|byte| **byte == b'\n').nth(1).is_some()
 }
 
 /// Where the vintage begins whose last row is torn: it was not written whole.

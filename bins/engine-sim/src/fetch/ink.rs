@@ -17,7 +17,7 @@ pub(super) struct Ink {
 }
 
 impl Ink {
-    /// Opens a file (or begins one) and reads what it has, header included. Where the last line is torn, by
+    /// Opens a file (or begins one, with the first of `headers`) and reads what it has, header included. Where the last line is torn, by
     /// a full disk or a killed process, it is cut off, and with it all that `begun` says belongs to it; that
     /// is then noted.
     ///
@@ -26,7 +26,7 @@ impl Ink {
     /// The file cannot be read or written, is another's, or holds something else.
     pub(super) fn open(
         path: &Path,
-        header: &str,
+        headers: [&str; 2],
         begun: impl Fn(&[u8], &[u8]) -> usize,
         notes: &mut Vec<String>,
     ) -> anyhow::Result<(Self, Vec<u8>)> {
@@ -52,11 +52,13 @@ impl Ink {
         }
         let mut whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let (lines, torn) = bytes.split_at(whole);
-        if !(lines.starts_with(header.as_bytes()) || lines.is_empty() && header.as_bytes().starts_with(torn))
-        {
-            let header = header.trim_end();
-            bail!("{name}: does not begin with `{header}`: expected such a file, or none yet");
-        }
+        let is_begun = |header: &&str| {
+            lines.starts_with(header.as_bytes()) || lines.is_empty() && header.as_bytes().starts_with(torn)
+        };
+        let Some(header) = headers.into_iter().find(is_begun) else {
+            let [header, other] = headers.map(str::trim_end);
+            bail!("{name}: does not begin with `{header}` or `{other}`: expected such a file, or none yet");
+        };
         if !torn.is_empty() {
             if !lines.is_empty() {
                 whole = begun(lines, torn).max(header.len());
@@ -68,6 +70,7 @@ impl Ink {
         file.seek(SeekFrom::End(0)).with_context(|| format!("{name}: cannot be read"))?;
         let mut ink = Self { name, file, length: whole as u64 };
         if bytes.is_empty() {
+            let [header, _] = headers;
             ink.append(header)?;
             bytes.extend(header.bytes());
         }

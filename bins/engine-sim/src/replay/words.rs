@@ -33,8 +33,8 @@ pub(crate) fn of(record: &Record, answer: &Answer) -> String {
         }
         Input::Note { notes, .. } if notes.is_empty() => "whoever polls has nothing to say".to_owned(),
         Input::Note { notes, .. } => format!("whoever polls says: {}", brief(&notes.join("; "))),
-        Input::Forecast { target, forecast, actuals } => {
-            format!("forecast for {target} {}", received(forecast, actuals, record.at))
+        Input::Forecast { target, forecast, actuals, is_current } => {
+            format!("forecast for {target} {}", received(forecast, actuals, *is_current, record.at))
         }
         Input::Tick => "tick".to_owned(),
         Input::Unrecorded => "something was acted upon without being written down".to_owned(),
@@ -134,16 +134,17 @@ fn set_manual(manual: &Manual) -> String {
 }
 
 /// `from uk-carbon-intensity: 96 slots to 2026-..Z, issued 4 min before; 1 measured`.
-pub(crate) fn received(forecast: &Forecast, actuals: &[Slot], at: Timestamp) -> String {
+pub(crate) fn received(forecast: &Forecast, actuals: &[Slot], is_current: bool, at: Timestamp) -> String {
     let until = forecast.slots().last().map_or_else(String::new, |slot| format!(" to {}", slot.to));
     let old = at.duration_since(forecast.issued_at.unwrap_or(forecast.retrieved_at)).as_secs_f64();
     let issued = if forecast.issued_at.is_some() { "issued" } else { "received" };
     let issued =
         if old < 1.0 { format!("{issued} just then") } else { format!("{issued} {} before", seconds(old)) };
     let stands_in = forecast.stand_in_for.as_ref().map_or_else(String::new, |name| format!(" for {name}"));
+    let kept = if is_current { "" } else { "; a better one stays" };
     let measured = if actuals.is_empty() { String::new() } else { format!("; {} measured", actuals.len()) };
     format!(
-        "from {}{stands_in}: {} slots{until}, {issued}{measured}",
+        "from {}{stands_in}: {} slots{until}, {issued}{measured}{kept}",
         forecast.source,
         forecast.slots().len(),
     )

@@ -69,7 +69,10 @@ impl Source {
             ),
             (Some(signal), None) => notes.push(silent(&file, own, signal)),
             (None, Some(signal)) => notes.push(silent(own, &file, signal)),
-            _ => {}
+            (None, None) => notes.push(format!(
+                "neither {own} nor {file} says whether it is average or marginal: they are taken to be of one signal"
+            )),
+            (Some(_), Some(_)) => {}
         }
         self.vintages = Some(vintages);
         Ok(())

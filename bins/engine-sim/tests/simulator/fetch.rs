@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use models::{CarbonTarget, Signal};
-use providers::archive::{Archive, Span, VINTAGES_HEADER};
+use providers::archive::{ACTUALS_HEADER, Archive, Span, VINTAGES_HEADER, vintages_header};
 use providers::trace::{CarbonTrace, Factors, Vintages};
 use serde_json::{Value, json};
 
@@ -121,8 +121,68 @@ fn what_was_torn_is_repaired_and_the_rest_is_left() {
     fs::write(desk.path(VINTAGES), "timestamp,actual\n").unwrap();
     let said = desk.run(&fetch(&upstream, ""));
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("does not begin with `issued_at,target_start,forecast`"), "{}", said.err);
+    assert!(
+        said.err.contains("does not begin with `issued_at,target_start,forecast_average` or `"),
+        "{}",
+        said.err
+    );
     assert_eq!(desk.read(VINTAGES), "timestamp,actual\n");
+}
+
+#[test]
+fn a_file_that_does_not_say_its_signal_is_gone_on_with() {
+    let upstream = Upstream::start(|_, number| Some(uk(80.0, &[100.0 + number as f64, 110.0, 120.0])));
+    let desk = Desk::empty();
+    desk.run(&fetch(&upstream, "")).fine();
+    // As it was recorded earlier.
+    let silent = [VINTAGES, ACTUALS].map(|file| desk.read(file).replacen("_average\n", "\n", 1));
+    assert!(silent[0].starts_with(VINTAGES_HEADER) && silent[1].starts_with(ACTUALS_HEADER), "{silent:?}");
+    fs::write(desk.path(VINTAGES), &silent[0]).unwrap();
+    fs::write(desk.path(ACTUALS), &silent[1]).unwrap();
+    desk.run(&fetch(&upstream, "")).fine();
+    assert!(desk.read(VINTAGES).starts_with(&silent[0]), "{}", desk.read(VINTAGES));
+    assert_eq!((vintages(&desk).len(), desk.read(ACTUALS)), (2, silent[1].clone()));
+    let compared = desk.run("compare --carbon gb/actuals.csv --forecast gb/vintages.csv");
+    let note = "neither actuals.csv nor vintages.csv says whether it is average or marginal";
+    assert!(compared.code == 0 && compared.err.contains(note), "{}", compared.err);
+}
+
+#[test]
+fn recordings_of_two_signals_are_not_mixed() {
+    let upstream = Upstream::start(|path, _| {
+        if path == "/login" {
+            return Some(json!({"token": "eyJ0b2tlbg"}));
+        }
+        if !path.starts_with("/v3/forecast") {
+            return Some(uk(80.0, &[100.0, 110.0]));
+        }
+        let second = Timestamp::now().as_second();
+        let first = Timestamp::from_second(second - second.rem_euclid(300)).unwrap();
+        let point =
+            |index: i64| json!({"point_time": first + SignedDuration::from_mins(5 * index), "value": 900});
+        let points: Vec<Value> = (0..12).map(point).collect();
+        Some(json!({"data": points, "meta": {"region": "CAISO_NORTH", "signal_type": "co2_moer",
+            "units": "lbs_co2_per_mwh", "data_point_period_seconds": 300}}))
+    });
+    let desk = Desk::empty();
+    desk.run(&fetch(&upstream, "")).fine();
+    let watttime = format!(
+        "fetch --provider watttime --target region:CAISO_NORTH --out wt --watttime-username ada \
+         --watttime-password pa55word --watttime-url {}",
+        upstream.url()
+    );
+    desk.run(&watttime).fine();
+    assert!(desk.read("wt/vintages.csv").starts_with(vintages_header(Signal::Marginal)));
+    let mixed =
+        desk.run("compare --carbon gb/actuals.csv --forecast wt/vintages.csv --forecast-mode vintages");
+    assert_eq!(
+        (mixed.code, mixed.err.as_str()),
+        (
+            1,
+            "error: vintages.csv: forecasts of marginal carbon intensity, and actuals.csv is average: expected both \
+             of one signal\n"
+        )
+    );
 }
 
 #[test]
@@ -296,7 +356,7 @@ fn recorded_vintages_replay_through_the_archive() {
     for issue in recorded.issues() {
         archive.record(&target, issue, issue.retrieved_at);
     }
-    let (mut text, mut after) = (VINTAGES_HEADER.to_owned(), None);
+    let (mut text, mut after) = (vintages_header(Signal::Average).to_owned(), None);
     loop {
         let page = archive.vintages_csv(&target, Signal::Average, Span::default(), after);
         text.push_str(&page.text);

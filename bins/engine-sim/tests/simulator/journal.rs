@@ -181,7 +181,12 @@ impl Server {
         let slots = (first..first + 48).map(slot).collect();
         let forecast = Forecast::new("test", Some(self.now - secs(age)), self.now, slots).unwrap();
         let actuals = vec![slot(first - 1)];
-        self.take(Input::Forecast { target: target.into(), forecast: Arc::new(forecast), actuals });
+        self.take(Input::Forecast {
+            target: target.into(),
+            forecast: Arc::new(forecast),
+            actuals,
+            is_current: true,
+        });
     }
 
     /// The lines of an export that begins with that base.

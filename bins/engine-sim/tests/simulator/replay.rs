@@ -224,7 +224,10 @@ fn a_base_made_for_it_replays_again() {
     server.pass(3_600);
     let report = json(&desk(&server.export(2)), "replay journal.jsonl --format json");
     assert_eq!((&report["unrecorded"], &report["difference"]), (&Value::Null, &Value::Null));
-    assert_eq!((&report["compared"], &report["records"]["unrecorded"]), (&json!(server.published(2)), &json!(1)));
+    assert_eq!(
+        (&report["compared"], &report["records"]["unrecorded"]),
+        (&json!(server.published(2)), &json!(1))
+    );
     assert!(server.published(2) > 10);
 }
 

@@ -54,8 +54,13 @@ impl Engine {
             Input::Feedback { id, feedback } => Answer::Counted(self.feedback(id, feedback, at)),
             Input::Poll { id, from, to, counts } => Answer::Polled(self.poll(id, (*from, *to), counts, at)),
             Input::Note { id, notes } => Answer::Noted(self.note(id, notes.clone())),
-            Input::Forecast { target, forecast, actuals } => {
-                let observed = self.observe_forecast(target, Arc::clone(forecast), at);
+            Input::Forecast { target, forecast, actuals, is_current } => {
+                // A chain is of one signal, whoever of it answers.
+                let observed = if *is_current {
+                    self.observe_forecast(target, Arc::clone(forecast), at)
+                } else {
+                    Ok(())
+                };
                 // Of measured values, none that belong to a refused forecast.
                 if observed.is_ok() {
                     for slot in actuals {

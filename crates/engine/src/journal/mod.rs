@@ -116,6 +116,8 @@ pub enum Input {
         forecast: Arc<Forecast>,
         /// What was measured meanwhile.
         actuals: Vec<Slot>,
+        /// Whether it is the one to be published; of another only what was measured counts here.
+        is_current: bool,
     },
     /// [`Engine::tick`](crate::Engine::tick).
     Tick,

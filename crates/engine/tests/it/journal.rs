@@ -240,7 +240,7 @@ impl Live {
         let slots = grams.iter().zip(0..).map(|(grams, index)| slot(index, *grams)).collect();
         let forecast = Arc::new(Forecast::new("test", Some(self.now), self.now, slots).unwrap());
         let actuals = actual.map(|grams| slot(-1, grams)).into_iter().collect();
-        self.take(Input::Forecast { target: target.into(), forecast, actuals });
+        self.take(Input::Forecast { target: target.into(), forecast, actuals, is_current: grams.len() != 1 });
     }
 
     fn pass(&mut self, seconds: i64) {

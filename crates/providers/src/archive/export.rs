@@ -6,10 +6,26 @@ use models::{CarbonTarget, Signal, Slot, Timestamp};
 
 use super::Archive;
 
-/// First line of exported vintages.
+/// First line of vintages that do not say their signal, as those recorded earlier.
 pub const VINTAGES_HEADER: &str = "issued_at,target_start,forecast\n";
-/// First line of exported measured values.
+/// First line of measured values that do not say their signal, as those recorded earlier.
 pub const ACTUALS_HEADER: &str = "timestamp,actual\n";
+
+/// First line of exported vintages: it says the signal, so that a replay never mixes the two.
+pub const fn vintages_header(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Average => "issued_at,target_start,forecast_average\n",
+        Signal::Marginal => "issued_at,target_start,forecast_marginal\n",
+    }
+}
+
+/// First line of exported measured values: it says the signal.
+pub const fn actuals_header(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Average => "timestamp,actual_average\n",
+        Signal::Marginal => "timestamp,actual_marginal\n",
+    }
+}
 /// A page ends with the vintage, or the value, that makes it this long.
 pub const PAGE_BYTES: usize = 256 << 10;
 
@@ -33,7 +49,7 @@ pub struct Page {
 }
 
 impl Archive {
-    /// Vintages known after `after`, as rows of [`VINTAGES_HEADER`]: `issued_at` is since when each could be
+    /// Vintages known after `after`, as rows of [`vintages_header`]: `issued_at` is since when each could be
     /// known. Never more than [`PAGE_BYTES`] and one vintage.
     pub fn vintages_csv(
         &self,
@@ -65,7 +81,7 @@ impl Archive {
         page
     }
 
-    /// Measured values of slots that begin after `after`, as rows of [`ACTUALS_HEADER`]. Never more than
+    /// Measured values of slots that begin after `after`, as rows of [`actuals_header`]. Never more than
     /// [`PAGE_BYTES`] and one value.
     pub fn actuals_csv(
         &self,
@@ -93,7 +109,7 @@ impl Archive {
     }
 }
 
-/// One vintage as rows of [`VINTAGES_HEADER`]: what it says of slots that are not over when it is known.
+/// One vintage as rows of [`vintages_header`]: what it says of slots that are not over when it is known.
 pub fn vintage_rows(known: Timestamp, slots: impl IntoIterator<Item = Slot>, text: &mut String) {
     for slot in slots.into_iter().filter(|slot| slot.to > known) {
         // Writing to a string cannot fail; a float is printed so that it is read back to the same bits.
@@ -101,7 +117,7 @@ pub fn vintage_rows(known: Timestamp, slots: impl IntoIterator<Item = Slot>, tex
     }
 }
 
-/// One measured value as a row of [`ACTUALS_HEADER`].
+/// One measured value as a row of [`actuals_header`].
 pub fn actual_row(slot: &Slot, text: &mut String) {
     let _ = writeln!(text, "{},{}", slot.from, slot.forecast.get());
 }

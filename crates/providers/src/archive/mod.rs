@@ -20,7 +20,10 @@ use jiff::SignedDuration;
 use models::{CarbonTarget, Forecast, Signal, Slot, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use export::{ACTUALS_HEADER, PAGE_BYTES, Page, Span, VINTAGES_HEADER, actual_row, vintage_rows};
+pub use export::{
+    ACTUALS_HEADER, PAGE_BYTES, Page, Span, VINTAGES_HEADER, actual_row, actuals_header, vintage_rows,
+    vintages_header,
+};
 use series::Series;
 
 /// Most carbon targets with vintages: as many as an engine follows.

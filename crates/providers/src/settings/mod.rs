@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use models::{Accounting, Signal};
 
-use crate::electricity_maps::{ELECTRICITY_MAPS_BASE_URL, ELECTRICITY_MAPS_HEADER};
+use crate::electricity_maps::{ELECTRICITY_MAPS_BASE_URL, ELECTRICITY_MAPS_HEADER, Granularity, Horizon};
 use crate::http::check_url;
 use crate::uk::UK_BASE_URL;
 use crate::watttime::WATTTIME_BASE_URL;
@@ -46,7 +46,7 @@ pub struct Spec {
 }
 
 /// Every setting, `carbon-provider` first.
-pub const SPECS: [Spec; 24] = [
+pub const SPECS: [Spec; 26] = [
     Spec {
         flag: "carbon-provider",
         variable: "CARBON_PROVIDER",
@@ -118,6 +118,22 @@ pub const SPECS: [Spec; 24] = [
         hidden: false,
         default: Some("lifecycle"),
         help: "Which emissions count: lifecycle or direct",
+    },
+    Spec {
+        flag: "electricity-maps-horizon-hours",
+        variable: "ELECTRICITY_MAPS_HORIZON_HOURS",
+        value: "HOURS",
+        hidden: false,
+        default: None,
+        help: "How far ahead to ask: 6, 24, 48 or 72, as the plan covers [default: what the service thinks best]",
+    },
+    Spec {
+        flag: "electricity-maps-granularity",
+        variable: "ELECTRICITY_MAPS_GRANULARITY",
+        value: "LENGTH",
+        hidden: false,
+        default: None,
+        help: "Slots to ask for: hourly, 15_minutes or 5_minutes, as the plan covers [default: what the service thinks best]",
     },
     Spec {
         flag: "watttime-username",
@@ -351,7 +367,19 @@ fn electricity_maps(given: &dyn Given) -> Result<ElectricityMaps, BadSetting> {
             return Err(given.wrong("electricity-maps-emission-factor-type", &"expected lifecycle or direct"));
         }
     };
-    let maps = ElectricityMaps::new(key).with_header(header).with_accounting(accounting);
+    let mut maps = ElectricityMaps::new(key).with_header(header).with_accounting(accounting);
+    if let Some(hours) = given.text("electricity-maps-horizon-hours") {
+        let horizon = Horizon::parse(hours).ok_or_else(|| {
+            given.wrong("electricity-maps-horizon-hours", &"expected 6, 24, 48 or 72 hours")
+        })?;
+        maps = maps.with_horizon(horizon);
+    }
+    if let Some(length) = given.text("electricity-maps-granularity") {
+        let granularity = Granularity::parse(length).ok_or_else(|| {
+            given.wrong("electricity-maps-granularity", &"expected hourly, 15_minutes or 5_minutes")
+        })?;
+        maps = maps.with_granularity(granularity);
+    }
     Ok(match url(given, "electricity-maps-url")? {
         Some(url) => maps.at(&url),
         None => maps,

@@ -1,6 +1,7 @@
 //! Electricity Maps.
 
 use models::{Accounting, Gap, Signal};
+use providers::electricity_maps::{Granularity, Horizon};
 use providers::{Adapter, ElectricityMaps, Secret};
 
 use crate::{ask, at, now, parse, shape, url};
@@ -198,4 +199,19 @@ fn an_answer_that_is_none_says_why() {
     }
     // A place has the zone it has.
     assert!(parse(&adapter(), "48.9,2.4", &ANSWER.replace("\"DE\"", "\"FR\"")).is_ok());
+}
+
+#[test]
+fn as_far_ahead_and_as_fine_as_the_plan_covers_is_asked_for() {
+    let asked = |adapter: &ElectricityMaps| url(adapter, "DE").unwrap();
+    assert!(!asked(&adapter()).contains("horizonHours") && !asked(&adapter()).contains("Granularity"));
+    for hours in ["6", "24", " 48", "72"] {
+        let asked = asked(&adapter().with_horizon(Horizon::parse(hours).unwrap()));
+        assert!(asked.ends_with(&format!("&horizonHours={}", hours.trim())), "{asked}");
+    }
+    for length in ["hourly", "15_minutes", "5_minutes"] {
+        let asked = asked(&adapter().with_granularity(Granularity::parse(length).unwrap()));
+        assert!(asked.ends_with(&format!("&temporalGranularity={length}")), "{asked}");
+    }
+    assert_eq!((Horizon::parse("12"), Horizon::parse("72h"), Granularity::parse("hour")), (None, None, None));
 }
