@@ -428,7 +428,7 @@ mod tests {
                     _ => now + step,
                 };
                 // The same post says the same window whenever it comes; a clock may run ahead by a minute.
-                let end = *ends.entry((name, sequence)).or_insert(at(now + 60 - u32::from(kind)));
+                let end = *ends.entry((name, sequence)).or_insert(at((now + 60).saturating_sub(u32::from(kind))));
                 if end <= later(at(now), CLOCK_SKEW)
                     && post(&mut sources, &name.to_string(), sequence, (end, at(now))) == Ok(true)
                 {
