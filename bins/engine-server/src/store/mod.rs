@@ -42,7 +42,7 @@ pub(crate) use restore::{open, restore};
 /// Inputs that wait at most: about what one commit takes with it.
 const QUEUE: usize = 4_096;
 /// A commit that takes this long hangs: evaluations do not wait for it any longer.
-const HANGS_AFTER: Duration = Duration::from_millis(500);
+const HANGS_AFTER: Duration = Duration::from_secs(1);
 /// Longest that a request waits for the disk.
 const LONGEST_ACT: Duration = Duration::from_secs(10);
 /// Longest that a stop waits for the last base.
