@@ -122,21 +122,26 @@ impl Engine {
         refused: &BTreeMap<CarbonTarget, String>,
         now: Timestamp,
     ) -> Vec<ConfigureError> {
+        let same_options = StoredOptions::from(&self.options) == *options;
         self.options = options.options(Arc::clone(&self.options.targets));
         let ids: Vec<ScheduleId> = self.sessions.keys().cloned().collect();
         let mut problems = Vec::new();
         for id in &ids {
             self.touch(id);
             let Some(session) = self.sessions.get(id) else { continue };
-            let check = |target: &CarbonTarget| refused.get(target).cloned().map_or(Ok(()), Err);
-            match self.setup(id, session.overrides.clone(), check) {
-                Ok(setup) => {
-                    let before = session.target.clone();
-                    let Some(session) = self.sessions.get_mut(id) else { continue };
-                    session.restart(setup, now);
-                    self.follow(id, Some(&before));
+            let asked = session.config.carbon_target();
+            // Otherwise nothing that a configuration is made of has changed.
+            if !same_options || *asked != session.target || refused.contains_key(asked) {
+                let check = |target: &CarbonTarget| refused.get(target).cloned().map_or(Ok(()), Err);
+                match self.setup(id, session.overrides.clone(), check) {
+                    Ok(setup) => {
+                        let before = session.target.clone();
+                        let Some(session) = self.sessions.get_mut(id) else { continue };
+                        session.restart(setup, now);
+                        self.follow(id, Some(&before));
+                    }
+                    Err(wrong) => problems.push(wrong.into()),
                 }
-                Err(wrong) => problems.push(wrong.into()),
             }
             if let Some(session) = self.sessions.get_mut(id) {
                 requeue(&mut self.due, id, session, now);

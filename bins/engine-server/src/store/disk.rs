@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 use engine::Part;
 use engine::journal::{BaseParts, Changes, Input, Kept, Outcome, Record, Store, StoreError};
@@ -22,8 +23,9 @@ use jiff::SignedDuration;
 use models::Timestamp;
 use redb::backends::FileBackend;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend,
-    StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
+    Builder, CommitError, Database, DatabaseError, ReadTransaction, ReadableDatabase as _,
+    ReadableTable as _, StorageBackend, StorageError, TableDefinition, TableError, TransactionError,
+    WriteTransaction,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,8 @@ const FORGOTTEN_AT_ONCE: usize = 4_096;
 const PARTS_IN_ROW: usize = 256;
 /// Most bytes that a row is unpacked to: far more than so many parts have.
 const MAX_ROW: usize = 256 << 20;
+/// Rows that are unpacked before they are wanted.
+const ROWS_AHEAD: usize = 4;
 /// Bases that are kept for a replay lie this far apart.
 const BASES_APART: SignedDuration = SignedDuration::from_hours(12);
 /// And these where no replay can go on from the one before: something was not written down in between.
@@ -234,24 +238,34 @@ impl Disk {
         };
         let Some((base, Base { before, .. })) = chosen else { return Ok(()) };
         let read = self.database()?.begin_read().map_err(of_transaction)?;
-        let parts = read.open_table(PARTS).map_err(of_table)?;
-        for row in parts.range((*base, 0)..=(*base, u64::MAX)).map_err(of_storage)? {
-            let (_, packed) = row.map_err(of_storage)?;
-            for part in unpack::<Vec<Part>>(&inflate(packed.value())?, "a part of the state")? {
-                take(Kept::Part(*before, part))?;
+        let (sender, receiver) = sync_channel(ROWS_AHEAD);
+        // Reading and unpacking take about as long as what is done with it: each in a thread of its own.
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                let sender = sender;
+                let put = |row| sender.send(Ok(row)).map_err(|_| StoreError::Io("nobody listens".into()));
+                if let Err(problem) = rows(&read, *base, *before, &put) {
+                    // Whoever stopped listening has an error of its own.
+                    let _ = sender.send(Err(problem));
+                }
+            });
+            for row in &receiver {
+                match row? {
+                    Row::Parts(parts) => {
+                        parts.into_iter().try_for_each(|part| take(Kept::Part(*before, part)))?;
+                    }
+                    Row::Records(records) => {
+                        for (number, outcomes, record) in records {
+                            if let Some(outcomes) = outcomes {
+                                published(number, outcomes)?;
+                            }
+                            take(Kept::Record(number, Box::new(record)))?;
+                        }
+                    }
+                }
             }
-        }
-        let records = read.open_table(RECORDS).map_err(of_table)?;
-        let outcomes = read.open_table(OUTCOMES).map_err(of_table)?;
-        for row in records.range(*before..).map_err(of_storage)? {
-            let (number, packed) = row.map_err(of_storage)?;
-            let number = number.value();
-            if let Some(packed) = outcomes.get(number).map_err(of_storage)? {
-                published(number, unpack(packed.value(), "what a record published")?)?;
-            }
-            take(Kept::Record(number, Box::new(unpack::<Record>(packed.value(), "a record")?)))?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The first instant that a replay can begin with.
@@ -281,6 +295,41 @@ impl Store for Disk {
     fn load(&mut self, take: &mut dyn FnMut(Kept) -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.read(None, take, &mut |_, _| Ok(()))
     }
+}
+
+/// Rows that were read together.
+enum Row {
+    Parts(Vec<Part>),
+    Records(Vec<(u64, Option<Vec<Outcome>>, Record)>),
+}
+
+/// Reads a base and the records from `before` on, row by row.
+fn rows(
+    read: &ReadTransaction,
+    base: u64,
+    before: u64,
+    put: &dyn Fn(Row) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let parts = read.open_table(PARTS).map_err(of_table)?;
+    for row in parts.range((base, 0)..=(base, u64::MAX)).map_err(of_storage)? {
+        let (_, packed) = row.map_err(of_storage)?;
+        put(Row::Parts(unpack(&inflate(packed.value())?, "a part of the state")?))?;
+    }
+    let records = read.open_table(RECORDS).map_err(of_table)?;
+    let outcomes = read.open_table(OUTCOMES).map_err(of_table)?;
+    let mut together = Vec::new();
+    for row in records.range(before..).map_err(of_storage)? {
+        let (number, packed) = row.map_err(of_storage)?;
+        let number = number.value();
+        let published = outcomes.get(number).map_err(of_storage)?;
+        let published =
+            published.map(|packed| unpack(packed.value(), "what a record published")).transpose()?;
+        together.push((number, published, unpack(packed.value(), "a record")?));
+        if together.len() == PARTS_IN_ROW {
+            put(Row::Records(std::mem::take(&mut together)))?;
+        }
+    }
+    put(Row::Records(together))
 }
 
 impl Retention {
