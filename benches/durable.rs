@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How long each combination is measured.
 const SECONDS: f64 = 2.0;
 /// Threads that the clients share, so that what is measured is the server and not their turns.
-const WORKERS: usize = 2;
+const WORKERS: usize = 16;
 /// What the origin's service did with 64 clients, PUTs a second, in memory.
 const ORIGIN: f64 = 1_629.0;
 
