@@ -23,6 +23,7 @@ use crate::carbon_args;
 use crate::feedback::Counters;
 use crate::forecasts::CallLimits;
 use crate::logging::{LogFormat, level};
+use crate::store::{Retention, StoreSettings};
 
 /// What the process was asked to do.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     /// How much is kept of what was forecast.
     pub(crate) vintages: Bounds,
     pub(crate) anonymous_writes: bool,
+    /// Where state lasts, if anywhere.
+    pub(crate) store: Option<StoreSettings>,
     pub(crate) max_schedules: usize,
     pub(crate) workers: usize,
     pub(crate) log_level: LevelFilter,
@@ -117,6 +120,8 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Say whether this configuration could be started, and exit"),
         )
+        .next_help_heading("State")
+        .args(state_flags())
         .next_help_heading("Carbon forecasts")
         .args(carbon_args::flags())
         .args(CallLimits::flags())
@@ -141,6 +146,17 @@ fn vintages_flags() -> [Arg; 2] {
     [
         text("vintages-days", "VINTAGES_DAYS", "DAYS", days).default_value("60"),
         text("vintages-mib", "VINTAGES_MIB", "MIB", mib).default_value("64"),
+    ]
+}
+
+pub(crate) fn state_flags() -> [Arg; 3] {
+    let folder = "Folder that configurations, ledgers and what was learned are kept in, made if need be; it outlasts kill -9 and power loss [default: none, a restart forgets]";
+    let days = "How far back engine-sim replay can begin, in days in [0, 366]";
+    let mib = "Most disk that only replays need, in MiB in [0, 65535]";
+    [
+        text("state-dir", "STATE_DIR", "FOLDER", folder),
+        text("journal-days", "JOURNAL_DAYS", "DAYS", days).default_value("7"),
+        text("journal-mib", "JOURNAL_MIB", "MIB", mib).default_value("256"),
     ]
 }
 
@@ -196,6 +212,7 @@ impl Settings {
             call_limits: CallLimits::read(&given)?,
             carbon,
             vintages: given.vintages()?,
+            store: given.store()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
             workers: given
@@ -240,16 +257,34 @@ impl Given<'_> {
         Ok(count)
     }
 
-    fn vintages(&self) -> anyhow::Result<Bounds> {
-        let within = |id, expected, range: RangeInclusive<u16>, default| match self.parse(id, expected)? {
+    fn within(
+        &self,
+        id: &str,
+        expected: &str,
+        range: RangeInclusive<u16>,
+        default: u16,
+    ) -> anyhow::Result<u16> {
+        match self.parse(id, expected)? {
             Some(number) if !range.contains(&number) => {
                 Err(self.wrong(id, &format_args!("expected {expected}")))
             }
             number => Ok(number.unwrap_or(default)),
-        };
-        let days = within("vintages-days", "a whole number of days in [1, 366]", 1..=366, 60)?;
+        }
+    }
+
+    /// Where state is kept, if anywhere. How much of it is judged also where none is.
+    pub(crate) fn store(&self) -> anyhow::Result<Option<StoreSettings>> {
+        let days = self.within("journal-days", "a whole number of days in [0, 366]", 0..=366, 7)?;
+        let mib = self.within("journal-mib", "a whole number of MiB in [0, 65535]", 0..=u16::MAX, 256)?;
+        let reach = SignedDuration::from_hours(24 * i64::from(days));
+        let retention = Retention { reach, bytes: u64::from(mib) << 20 };
+        Ok(self.text("state-dir").map(|folder| StoreSettings { folder: folder.into(), retention }))
+    }
+
+    fn vintages(&self) -> anyhow::Result<Bounds> {
+        let days = self.within("vintages-days", "a whole number of days in [1, 366]", 1..=366, 60)?;
         let expected = "a whole number of MiB in [0, 65535]";
-        let bytes = usize::from(within("vintages-mib", expected, 0..=u16::MAX, 64)?) << 20;
+        let bytes = usize::from(self.within("vintages-mib", expected, 0..=u16::MAX, 64)?) << 20;
         let age = SignedDuration::from_hours(24 * i64::from(days));
         Ok(Bounds { age, target_bytes: bytes / 8, bytes, ..Bounds::default() })
     }

@@ -8,6 +8,7 @@ mod http;
 mod logging;
 mod metrics;
 mod state;
+mod store;
 mod turn;
 mod vintages;
 
@@ -17,18 +18,26 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use engine::journal::{Answer, Input};
 use engine::{Engine, EngineOptions};
 use models::{Config, Overrides};
 use policies::Registry;
 
 use args::Settings;
-use feedback::Polling;
+use feedback::{Counters, Polling};
 use forecasts::{ChainTargets, Refresh};
-use state::{State, now};
+use state::State;
+use store::{Queue, StoreSettings};
 use vintages::Vintages;
 
 fn main() -> ExitCode {
-    let matches = args::command().get_matches();
+    let matches = args::command().subcommand(store::command()).get_matches();
+    if let Some(("state", matches)) = matches.subcommand() {
+        return match store::run(matches) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, 1),
+        };
+    }
     let settings = match Settings::read(&matches) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, 2),
@@ -57,7 +66,8 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         targets: Arc::new(ChainTargets(adapters)),
         ..EngineOptions::default()
     };
-    let engine = Engine::new(options, Registry::builtin()).with_publisher(Arc::new(logging::EvaluationLog));
+    let engine =
+        Engine::new(options.clone(), Registry::builtin()).with_publisher(Arc::new(logging::EvaluationLog));
     let warnings = engine.check_defaults().context("the defaults cannot be put in force")?;
     if settings.check {
         return report(settings, &warnings);
@@ -69,41 +79,102 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     let recorder = metrics::install()?;
     let vintages = Vintages::new(settings.vintages);
     let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
-    let state = Arc::new(State::new(engine, vintages, default_id, seed, writes));
+    let queue = settings.store.as_ref().map(|_| Queue::default());
+    let state = Arc::new(State::new(engine, vintages, default_id, seed, writes, queue));
     let refresh = Arc::new(Refresh::new(chain, seed));
     let api = bind(settings.listen, "--listen")?;
     let metrics_listener = bind(settings.metrics_listen, "--metrics-listen")?;
     let addresses = (api.local_addr()?, metrics_listener.local_addr()?);
-    // The default schedule exists from the first request on.
-    state.engine().configure(&settings.default_id, Overrides::default(), now())?;
-    refresh.start(&state)?;
-    if let Some(counters) = &settings.counters {
-        Arc::new(Polling::new(counters.clone())).start(&state)?;
-    }
+    let begin = {
+        let (state, refresh) = (Arc::clone(&state), Arc::clone(&refresh));
+        let (store, counters) = (settings.store.clone(), settings.counters.clone());
+        move || begin(&state, &refresh, store, &options, counters)
+    };
 
     let workers = settings.workers;
     actix_web::rt::System::new().block_on(async move {
         let api = http::serve(&state, &refresh, api, workers)?;
         let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener)?;
-        let turning = actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder));
         // From the announcement on a stop is a good end.
         let stopped = stop_signal()?;
-        state.set_ready(true);
-        announce(addresses);
-
+        let begun = tokio::task::spawn_blocking(begin);
         let handle = api.handle();
-        let served = actix_web::rt::spawn(api);
         let metrics_handle = metrics_server.handle();
+        let (served, mut turning) = if state.queue.is_none() {
+            // Without anything to be read the first request finds all there is.
+            begun.await??;
+            (actix_web::rt::spawn(api), None)
+        } else {
+            (actix_web::rt::spawn(api), Some(begun))
+        };
         actix_web::rt::spawn(metrics_server);
-        stopped.await;
+        announce(addresses);
+        let mut stopped = std::pin::pin!(stopped);
+        let is_stopped = match turning.take() {
+            None => false,
+            Some(begun) => tokio::select! {
+                begun = begun => { begun??; false }
+                () = &mut stopped => true,
+            },
+        };
+        let turning = (!is_stopped).then(|| {
+            state.set_ready(true);
+            actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder))
+        });
+        if !is_stopped {
+            stopped.await;
+        }
         tracing::info!("stopping: requests in flight are answered first");
         state.set_ready(false);
         handle.stop(true).await;
         served.await??;
+        if let Some(queue) = &state.queue {
+            queue.stop().await;
+        }
         metrics_handle.stop(false).await;
-        turning.abort();
+        if let Some(turning) = turning {
+            turning.abort();
+        }
         Ok(())
     })
+}
+
+/// Brings back what there was, and starts what goes on beside the requests.
+fn begin(
+    state: &Arc<State>,
+    refresh: &Arc<Refresh>,
+    store: Option<StoreSettings>,
+    options: &EngineOptions,
+    counters: Option<Counters>,
+) -> anyhow::Result<()> {
+    if let Some(settings) = store {
+        let disk = store::open(&settings)?;
+        let (keeper, start) = store::restore(state, disk, options, &settings)?;
+        store::start(state, keeper)?;
+        state.act_and_wait(start)?;
+    } else {
+        tracing::info!(
+            "state is kept in memory: a restart forgets it, unless --state-dir says where to keep it"
+        );
+    }
+    // The default schedule exists from the first request on.
+    if state.engine().config(&state.default_id).is_none() {
+        let overrides = Overrides::default();
+        let input = Input::Configure { id: state.default_id.clone(), overrides, refused: None };
+        if let Answer::Configured(configured) = state.act_and_wait(input)? {
+            configured?;
+        }
+    }
+    // What was there is published again before anybody is told that there is nothing.
+    while state.board.len() < state.engine().len() && state.queue.as_ref().is_none_or(Queue::is_well) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    state.set_restored();
+    refresh.start(state)?;
+    if let Some(counters) = counters {
+        Arc::new(Polling::new(counters)).start(state)?;
+    }
+    Ok(())
 }
 
 /// Listens, or says which flag chooses another place.

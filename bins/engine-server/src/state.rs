@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::{Board, Engine};
+use engine::journal::{Answer, Input, Record};
+use engine::{Board, Engine, Tick};
 use jiff::{RoundMode, SignedDuration, TimestampRound, Unit};
 use models::{ScheduleId, Timestamp};
 use tokio::sync::Notify;
 
+use crate::store::{Queue, Refused, act_upon};
 use crate::vintages::Vintages;
 
 /// The one engine, its board, and what wakes its loop.
@@ -23,7 +25,10 @@ pub(crate) struct State {
     pub(crate) instance: u64,
     /// Whether anyone who reaches the port may write.
     pub(crate) anonymous_writes: bool,
+    /// The way to what lasts, where something does.
+    pub(crate) queue: Option<Queue>,
     ready: AtomicBool,
+    restored: AtomicBool,
 }
 
 impl State {
@@ -33,6 +38,7 @@ impl State {
         default_id: ScheduleId,
         instance: u64,
         anonymous_writes: bool,
+        queue: Option<Queue>,
     ) -> Self {
         let board = Arc::clone(engine.board());
         Self {
@@ -43,13 +49,75 @@ impl State {
             default_id,
             instance,
             anonymous_writes,
+            restored: AtomicBool::new(queue.is_none()),
+            queue,
             ready: AtomicBool::new(false),
         }
     }
 
-    /// The engine, for a few microseconds: nobody holds it across a wait.
+    /// The engine, for a few microseconds: nobody holds it across a wait. To look at, not to change: what
+    /// changes it is an [`Input`].
     pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts the engine that was restored in place of the one there was.
+    pub(crate) fn put_engine(&self, engine: Engine) {
+        *self.engine() = engine;
+    }
+
+    /// Has the engine act upon `input`, durably where anything is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: it was not acted upon.
+    pub(crate) async fn act(&self, input: Input) -> Result<Answer, Refused> {
+        match &self.queue {
+            None => Ok(self.act_at_once(input)),
+            Some(queue) => queue.act(input).await,
+        }
+    }
+
+    /// [`State::act`] for a thread that may wait.
+    pub(crate) fn act_and_wait(&self, input: Input) -> Result<Answer, Refused> {
+        match &self.queue {
+            None => Ok(self.act_at_once(input)),
+            Some(queue) => queue.act_and_wait(input),
+        }
+    }
+
+    /// Has the engine act upon what nobody waits for, whatever becomes of it on the disk.
+    pub(crate) fn tell(&self, input: Input) {
+        let Some(queue) = &self.queue else {
+            self.act_at_once(input);
+            return;
+        };
+        if let Err(input) = queue.tell(input) {
+            let mut engine = self.engine();
+            queue.note_unrecorded(1);
+            act_upon(&mut engine, self, &Record { at: now(), input: *input });
+            drop(engine);
+            self.wake.notify_one();
+        }
+    }
+
+    fn act_at_once(&self, input: Input) -> Answer {
+        let answer = act_upon(&mut self.engine(), self, &Record { at: now(), input });
+        self.wake.notify_one();
+        answer
+    }
+
+    /// Evaluates what is due, unless whoever writes things down does that. `None`: it does.
+    pub(crate) fn tick(&self, now: Timestamp) -> Option<Tick> {
+        let Some(queue) = &self.queue else { return Some(self.engine().tick(now)) };
+        if queue.is_moving() {
+            return None;
+        }
+        let mut engine = self.engine();
+        if engine.next_due().is_some_and(|due| due <= now) {
+            queue.note_unrecorded(1);
+        }
+        Some(engine.tick(now))
     }
 
     /// Whether state is restored and the first evaluations are out.
@@ -59,6 +127,15 @@ impl State {
 
     pub(crate) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Whether what there was is back: before that nobody can say what there is.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.restored.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_restored(&self) {
+        self.restored.store(true, Ordering::Release);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::Tick;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::forecasts::Refresh;
@@ -10,6 +11,8 @@ use crate::state::{State, now, until};
 
 /// The clock is looked at this often at least: it can be set, and timers do not know.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How often is looked whether evaluations have to be made here.
+const WATCH: Duration = Duration::from_millis(100);
 /// A pause between looks at which forecasts are wanted: a storm of PUTs is not a storm of those.
 const WANTED_PAUSE: Duration = Duration::from_millis(250);
 /// How often the recorder folds what was recorded into its histograms.
@@ -22,25 +25,21 @@ pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: Pro
     let mut upkept = Instant::now();
     loop {
         let started = Instant::now();
-        let (tick, wanted) = {
-            let mut engine = state.engine();
-            let tick = engine.tick(now());
+        let tick = state.tick(now());
+        if let Some(tick) = &tick {
+            count(tick, started);
+        }
+        let wanted = {
+            let engine = state.engine();
             let revision = engine.wanted_revision();
             let look = wanted_revision != Some(revision)
                 && (wanted_revision.is_none() || wanted_looked.elapsed() >= WANTED_PAUSE);
-            let wanted = look.then(|| {
+            look.then(|| {
                 wanted_revision = Some(revision);
                 wanted_looked = Instant::now();
                 engine.wanted()
-            });
-            (tick, wanted)
+            })
         };
-        if tick.evaluated > 0 {
-            let count = u32::try_from(tick.evaluated).unwrap_or(u32::MAX);
-            let each = started.elapsed().as_secs_f64() / f64::from(count);
-            metrics::histogram!("scheduler_evaluation_duration_seconds").record_many(each, tick.evaluated);
-            metrics::counter!("scheduler_evaluations_total").increment(u64::from(count));
-        }
         if let Some(wanted) = wanted {
             refresh.want(wanted.into_iter());
         }
@@ -48,7 +47,12 @@ pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: Pro
             recorder.run_upkeep();
             upkept = Instant::now();
         }
-        let wait = tick.next_due.map_or(LONGEST_WAIT, |due| until(due, now()).min(LONGEST_WAIT));
+        let wait = match tick {
+            Some(Tick { next_due: Some(due), .. }) => until(due, now()).min(LONGEST_WAIT),
+            // Whoever writes things down may stop doing it.
+            None => WATCH,
+            Some(_) => LONGEST_WAIT,
+        };
         if wait.is_zero() {
             // More is due already: let requests in between.
             tokio::task::yield_now().await;
@@ -60,5 +64,15 @@ pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: Pro
             wait.min(WANTED_PAUSE)
         };
         let _ = tokio::time::timeout(wait, state.wake.notified()).await;
+    }
+}
+
+/// Counts evaluations that began at `started` and are over.
+pub(crate) fn count(tick: &Tick, started: Instant) {
+    if tick.evaluated > 0 {
+        let count = u32::try_from(tick.evaluated).unwrap_or(u32::MAX);
+        let each = started.elapsed().as_secs_f64() / f64::from(count);
+        metrics::histogram!("scheduler_evaluation_duration_seconds").record_many(each, tick.evaluated);
+        metrics::counter!("scheduler_evaluations_total").increment(u64::from(count));
     }
 }

@@ -3,28 +3,28 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Timestamp};
-use providers::News;
+use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::archive::{Archive, Bounds, Recorded};
 
-use crate::state::now;
-
 /// The archive behind a lock of its own: neither an evaluation nor a reader of schedules waits for it.
-pub(crate) struct Vintages(Mutex<Archive>);
+pub(crate) struct Vintages {
+    archive: Mutex<Archive>,
+    bounds: Bounds,
+}
 
 impl Vintages {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self(Mutex::new(Archive::new(bounds)))
+        Self { archive: Mutex::new(Archive::new(bounds)), bounds }
     }
 
     /// Keeps what a refresh brought. It is known from now on: what the forecast says of its receipt is when
     /// it was asked for.
-    pub(crate) fn record(&self, target: &CarbonTarget, news: &News) {
+    pub(crate) fn record(&self, target: &CarbonTarget, forecast: &Forecast, actuals: &[Slot], at: Timestamp) {
         // The clock is read to the millisecond below: never stamp what is known too early.
-        let received = now().checked_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX);
+        let received = at.checked_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX);
         let mut archive = self.lock();
-        let recorded = archive.record(target, &news.forecast, received);
-        archive.record_actuals(target, news.forecast.signal, &news.actuals, received);
+        let recorded = archive.record(target, forecast, received);
+        archive.record_actuals(target, forecast.signal, actuals, received);
         let (kept, bytes) = (archive.kept(), archive.bytes());
         drop(archive);
         if recorded == Recorded::New {
@@ -34,9 +34,14 @@ impl Vintages {
         metrics::gauge!("carbon_vintages_bytes").set(bytes as f64);
     }
 
+    /// Takes up what was kept, within the bounds of now.
+    pub(crate) fn restore(&self, archive: Archive) {
+        *self.lock() = archive.with_bounds(self.bounds);
+    }
+
     /// The archive, for one page at most: a refresh waits for it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Archive> {
         // A panic elsewhere leaves whole values here: the lock's poison says nothing.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,7 @@
 mod account;
 mod args;
 mod budget;
+mod explain;
 mod feedback;
 mod fetch;
 mod guarantee;
@@ -14,6 +15,7 @@ mod noise;
 mod plan;
 mod progress;
 mod recording;
+mod replay;
 mod report;
 mod run;
 mod scenario;
@@ -37,14 +39,17 @@ use crate::world::World;
 
 /// Something that was read is bad, or could not be read or written.
 const BAD_INPUT: u8 = 1;
-/// A policy broke the budget it promises to keep. (2 is a wrong command line.)
-const BROKEN_PROMISE: u8 = 3;
+/// A policy broke the budget it promises to keep, or a replay came to something else. (2 is a wrong command line.)
+const DEFECT: u8 = 3;
 
 /// How a command that did its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Fine,
+    /// A policy broke the budget it promises to keep.
     BrokenPromise,
+    /// Something else is published in a replay than was.
+    Different,
 }
 
 fn main() -> ExitCode {
@@ -54,10 +59,12 @@ fn main() -> ExitCode {
         Some(Command::Compare(args)) => simulate("compare", &args.policies(), &args.study),
         Some(Command::Sweep(args)) => sweep::run(&args),
         Some(Command::Fetch(args)) => fetch::run(&args),
+        Some(Command::Replay(args)) => replay::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
     };
     match outcome {
         Ok(Ending::Fine) => ExitCode::SUCCESS,
-        Ok(Ending::BrokenPromise) => ExitCode::from(BROKEN_PROMISE),
+        Ok(Ending::BrokenPromise | Ending::Different) => ExitCode::from(DEFECT),
         // Whoever reads our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

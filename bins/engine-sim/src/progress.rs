@@ -1,5 +1,6 @@
 //! A bar on standard error while a long simulation runs; nothing where that is not a terminal.
 
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -26,13 +27,36 @@ impl Progress {
         Self::new(count, 1, "simulations")
     }
 
+    /// A count of bytes that are read.
+    pub(crate) fn bytes() -> Self {
+        let progress = Self::new(0, 1, "");
+        progress.bar.unset_length();
+        progress.show("{bytes} replayed");
+        progress
+    }
+
+    /// So many bytes there will be.
+    pub(crate) fn expect(&self, bytes: u64) {
+        self.bar.set_length(bytes);
+        self.show("{bar:40.cyan/dim} {bytes}/{total_bytes} replayed, {eta} left");
+    }
+
+    /// Counts what is read through it.
+    pub(crate) fn reading<R: Read>(&self, input: R) -> impl Read + use<R> {
+        self.bar.wrap_read(input)
+    }
+
     fn new(count: u64, stride: u64, what: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr());
-        let template = format!("{{bar:40.cyan/dim}} {{human_pos}}/{{human_len}} {what}, {{eta}} left");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style);
+        let progress = Self { bar, done: AtomicU64::new(0), stride };
+        progress.show(&format!("{{bar:40.cyan/dim}} {{human_pos}}/{{human_len}} {what}, {{eta}} left"));
+        progress
+    }
+
+    fn show(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
         }
-        Self { bar, done: AtomicU64::new(0), stride }
     }
 
     /// No bar, for who shows another.

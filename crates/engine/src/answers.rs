@@ -58,3 +58,12 @@ pub struct WantedForecast {
     /// Longest `carbonTimeout` among them.
     pub timeout: SignedDuration,
 }
+
+/// What there is in an error budget, requests x error (seconds x error under `time`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Holdings {
+    /// Held back for what was published and not reported yet; >= 0.
+    pub held: f64,
+    /// The balance above the overdraft less that; below 0 it is a debt.
+    pub spendable: f64,
+}

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use models::schedule::{Document, Schedule};
 use models::{Forecast, ScheduleId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// One schedule as published: complete, immutable, already serialised.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Published {
 }
 
 /// Counts over a schedule's life.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Evaluations.
     pub evaluations: u64,
@@ -42,7 +43,7 @@ pub struct Totals {
 
 /// Emissions over a schedule's life, as counters: none of them ever falls. Where an actual intensity turns
 /// out to be less than was forecast, they wait until what is served reaches them.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Emissions {
     /// Whether these are no grams, but intensity times requests, one at the best flavour being 1.
     pub relative: bool,

@@ -13,7 +13,8 @@ use models::{
 use policies::{Menu, Registry};
 use serde_json::{Map, Value};
 
-use crate::answers::{Accepted, FeedbackReport, Polled, Tick, WantedForecast};
+use crate::answers::{Accepted, FeedbackReport, Holdings, Polled, Tick, WantedForecast};
+use crate::base::Base;
 use crate::board::{Board, Published, Publisher, View};
 use crate::cadence::Cadence;
 use crate::error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
@@ -39,18 +40,22 @@ const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 /// It owns every session and is the only writer; readers on any thread look at its [`Board`]. The same
 /// inputs in the same order give the same schedules, byte for byte.
 pub struct Engine {
-    options: EngineOptions,
+    pub(crate) options: EngineOptions,
     registry: Registry,
-    sessions: BTreeMap<ScheduleId, Session>,
-    due: BTreeSet<(Timestamp, ScheduleId)>,
+    pub(crate) sessions: BTreeMap<ScheduleId, Session>,
+    pub(crate) due: BTreeSet<(Timestamp, ScheduleId)>,
     by_target: BTreeMap<CarbonTarget, BTreeSet<ScheduleId>>,
-    forecasts: Forecasts,
+    pub(crate) forecasts: Forecasts,
     wanted_revision: u64,
     board: Arc<Board>,
-    publisher: Option<Arc<dyn Publisher>>,
-    published: u64,
+    publishers: Vec<Arc<dyn Publisher>>,
+    pub(crate) published: u64,
     scratch: Scratch,
-    last_tick: Timestamp,
+    pub(crate) last_tick: Timestamp,
+    /// The base that is being handed out.
+    pub(crate) base: Option<Base>,
+    /// Whether decisions are neither written as documents nor published, though all else is as if they were.
+    pub(crate) is_quiet: bool,
 }
 
 impl Engine {
@@ -65,18 +70,50 @@ impl Engine {
             forecasts: Forecasts::default(),
             wanted_revision: 0,
             board: Arc::default(),
-            publisher: None,
+            publishers: Vec::new(),
             published: 0,
             scratch: Scratch::default(),
             last_tick: Timestamp::MIN,
+            base: None,
+            is_quiet: false,
         }
     }
 
-    /// The same engine, handing every view to `publisher` besides its own board.
+    /// The same engine, handing every view to `publisher` too, besides its own board.
     #[must_use]
     pub fn with_publisher(mut self, publisher: Arc<dyn Publisher>) -> Self {
-        self.publisher = Some(publisher);
+        self.publishers.push(publisher);
         self
+    }
+
+    /// The same engine, published on that board; what its own had is not taken along.
+    #[must_use]
+    pub fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.board = board;
+        self
+    }
+
+    /// Root of every random stream.
+    pub fn seed(&self) -> u64 {
+        self.options.seed
+    }
+
+    /// How many schedules there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Which carbon targets the schedules would ask for if these were the defaults.
+    pub fn asked_targets(&self, defaults: &Overrides) -> BTreeSet<CarbonTarget> {
+        let sessions = self.sessions.values();
+        sessions
+            .map(|session| Config::resolve(defaults, &session.overrides).carbon_target().clone())
+            .collect()
     }
 
     /// What readers look at.
@@ -99,7 +136,7 @@ impl Engine {
         let target = Config::resolve(&self.options.defaults, &Overrides::default()).carbon_target().clone();
         self.options.targets.check(&target).map_err(|problem| Problems::one("/carbonTarget", problem))?;
         // As if a PUT had asked for them: what is inactive in them is worth a word, too.
-        let setup = self.setup(&id, self.options.defaults.clone())?;
+        let setup = self.setup(&id, self.options.defaults.clone(), |_| Ok(()))?;
         Ok(setup.warnings.iter().chain(&setup.menu_warnings).map(ToString::to_string).collect())
     }
 
@@ -115,7 +152,25 @@ impl Engine {
     pub fn configure(
         &mut self,
         id: &ScheduleId,
+        overrides: Overrides,
+        now: Timestamp,
+    ) -> Result<Accepted, ConfigureError> {
+        let refused = self.refused(&overrides);
+        self.configure_checked(id, overrides, refused.as_deref(), now)
+    }
+
+    /// Why the carbon target of a configuration is none, where no provider has it.
+    pub fn refused(&self, overrides: &Overrides) -> Option<String> {
+        let config = Config::resolve(&self.options.defaults, overrides);
+        self.options.targets.check(config.carbon_target()).err()
+    }
+
+    /// [`Engine::configure`] where it is known why no provider has the carbon target, if that is so.
+    pub(crate) fn configure_checked(
+        &mut self,
+        id: &ScheduleId,
         mut overrides: Overrides,
+        refused: Option<&str>,
         now: Timestamp,
     ) -> Result<Accepted, ConfigureError> {
         if let Some(session) = self.sessions.get(id) {
@@ -123,7 +178,9 @@ impl Engine {
         } else if self.sessions.len() >= self.options.max_schedules {
             return Err(ConfigureError::TooManySchedules { limit: self.options.max_schedules });
         }
-        let setup = self.setup(id, overrides)?;
+        let check = |_: &CarbonTarget| refused.map_or(Ok(()), |refused| Err(refused.to_owned()));
+        let setup = self.setup(id, overrides, check)?;
+        self.touch(id);
         let said = |session: &Session| session.said().map(ToString::to_string).collect();
         let Some(session) = self.sessions.get_mut(id) else {
             let session = Session::new(setup);
@@ -159,13 +216,14 @@ impl Engine {
     ///
     /// [`UnknownSchedule`], the only way to fail.
     pub fn remove(&mut self, id: &ScheduleId) -> Result<(), UnknownSchedule> {
+        self.touch(id);
         let session = self.sessions.remove(id).ok_or_else(|| UnknownSchedule(id.clone()))?;
         if let Some(due) = session.due {
             self.due.remove(&(due, id.clone()));
         }
         self.unfollow(id, &session.target);
         self.board.withdraw(id);
-        if let Some(publisher) = &self.publisher {
+        for publisher in &self.publishers {
             publisher.withdraw(id);
         }
         Ok(())
@@ -177,7 +235,9 @@ impl Engine {
     ///
     /// [`ConfigureError`], where the defaults themselves cannot be put in force.
     pub fn reset(&mut self, id: &ScheduleId, now: Timestamp) -> Result<(), ConfigureError> {
-        let setup = self.setup(id, Overrides::default())?;
+        // The default target is checked before an engine starts.
+        let setup = self.setup(id, Overrides::default(), |_| Ok(()))?;
+        self.touch(id);
         if let Some(session) = self.sessions.get_mut(id) {
             let before = session.target.clone();
             let generation = session.generation + 1;
@@ -301,13 +361,14 @@ impl Engine {
         forecast: Arc<Forecast>,
         now: Timestamp,
     ) -> Result<(), MixedSignals> {
-        let Some(followers) = self.by_target.get(target) else {
+        let Some(followers) = self.by_target.get(target).cloned() else {
             return Ok(());
         };
         if !self.forecasts.observe(target, forecast, now)? {
             return Ok(());
         }
-        for id in followers {
+        for id in &followers {
+            self.touch(id);
             if let Some(session) = self.sessions.get_mut(id)
                 && let Some(due) = session.due
             {
@@ -330,8 +391,10 @@ impl Engine {
     pub fn tick(&mut self, now: Timestamp) -> Tick {
         if now < earlier(self.last_tick, CLOCK_STEP) {
             // The clock was set back: what was due later by the old one is due now.
-            for (id, session) in &mut self.sessions {
-                if session.due.is_some() {
+            let waiting: Vec<ScheduleId> = self.due.iter().map(|(_, id)| id.clone()).collect();
+            for id in &waiting {
+                self.touch(id);
+                if let Some(session) = self.sessions.get_mut(id) {
                     requeue(&mut self.due, id, session, now);
                 }
             }
@@ -343,11 +406,17 @@ impl Engine {
             && *due <= now
         {
             let id = id.clone();
+            self.touch(&id);
             self.look_back(&id, now);
             self.evaluate(&id, now);
             evaluated += 1;
         }
         Tick { evaluated, next_due: self.next_due() }
+    }
+
+    /// How many evaluations are due at `now`, counted up to `most`.
+    pub fn due(&self, now: Timestamp, most: usize) -> usize {
+        self.due.iter().take(most).take_while(|(due, _)| *due <= now).count()
     }
 
     /// When the next evaluation is due.
@@ -363,6 +432,22 @@ impl Engine {
     /// Every effective value with where it came from, and the generation.
     pub fn config(&self, id: &ScheduleId) -> Option<(Map<String, Value>, u64)> {
         self.sessions.get(id).map(|session| (session.config.to_json(), session.generation))
+    }
+
+    /// Which carbon target's forecast a schedule follows: the one asked for, or the default's in its stead.
+    pub fn target(&self, id: &ScheduleId) -> Option<&CarbonTarget> {
+        self.sessions.get(id).map(|session| &session.target)
+    }
+
+    /// What of a schedule's error budget is held back for what was not reported yet, and what is left to spend.
+    pub fn holdings(&self, id: &ScheduleId) -> Option<Holdings> {
+        let budget = &self.sessions.get(id)?.budget;
+        Some(Holdings { held: budget.held(), spendable: budget.spendable() })
+    }
+
+    /// Every schedule, in order of their names.
+    pub fn schedules(&self) -> impl Iterator<Item = &ScheduleId> {
+        self.sessions.keys()
     }
 
     /// Which forecasts are asked for, and how often. Looks at every schedule: ask when
@@ -388,11 +473,17 @@ impl Engine {
     }
 
     fn session(&mut self, id: &ScheduleId) -> Result<&mut Session, UnknownSchedule> {
+        self.touch(id);
         self.sessions.get_mut(id).ok_or_else(|| UnknownSchedule(id.clone()))
     }
 
     /// Checks a configuration and makes ready what it comes to.
-    fn setup(&self, id: &ScheduleId, overrides: Overrides) -> Result<Setup, Problems> {
+    pub(crate) fn setup(
+        &self,
+        id: &ScheduleId,
+        overrides: Overrides,
+        check: impl Fn(&CarbonTarget) -> Result<(), String>,
+    ) -> Result<Setup, Problems> {
         let defaults = &self.options.defaults;
         let config = Config::resolve(defaults, &overrides);
         let created = self
@@ -407,7 +498,7 @@ impl Engine {
         let menu_warnings = menu_warnings(menu.as_ref(), created.policy.looks_ahead());
         let mut target = config.carbon_target().clone();
         let room = self.by_target.len() < MAX_CARBON_TARGETS || self.by_target.contains_key(&target);
-        let checked = self.options.targets.check(&target).and_then(|()| {
+        let checked = check(&target).and_then(|()| {
             room.then_some(()).ok_or_else(|| {
                 format!("carbonTarget `{target}` is one too many: {MAX_CARBON_TARGETS} are followed already")
             })
@@ -436,7 +527,7 @@ impl Engine {
     }
 
     /// Notes which forecast a schedule follows now.
-    fn follow(&mut self, id: &ScheduleId, before: Option<&CarbonTarget>) {
+    pub(crate) fn follow(&mut self, id: &ScheduleId, before: Option<&CarbonTarget>) {
         self.wanted_revision += 1;
         let Some(session) = self.sessions.get(id) else {
             return;
@@ -483,7 +574,11 @@ impl Engine {
                 Some(mut schedule) => {
                     let document = if self.options.documents {
                         schedule.savings = session.savings(known.prices(now), now);
-                        schedule.document(self.forecasts.published_slots(&session.target, now))
+                        if self.is_quiet {
+                            Document::default()
+                        } else {
+                            schedule.document(self.forecasts.published_slots(&session.target, now))
+                        }
                     } else {
                         Document::default()
                     };
@@ -500,15 +595,18 @@ impl Engine {
         if let Some(due) = session.due {
             self.due.insert((due, id.clone()));
         }
+        if self.is_quiet {
+            return;
+        }
         self.board.publish(id, &view);
-        if let Some(publisher) = &self.publisher {
+        for publisher in &self.publishers {
             publisher.publish(id, &view);
         }
     }
 }
 
 /// Moves a session's next evaluation.
-fn requeue(
+pub(crate) fn requeue(
     queue: &mut BTreeSet<(Timestamp, ScheduleId)>,
     id: &ScheduleId,
     session: &mut Session,

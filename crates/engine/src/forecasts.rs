@@ -18,6 +18,9 @@ use crate::time::earlier;
 /// out the own forecast is nearly what is usual, and plans on what is usual save for days that do not come.
 pub(crate) const HORIZON: SignedDuration = SignedDuration::from_hours(60);
 
+/// More estimates than there are five minutes within the horizon, one running at each end.
+pub(crate) const MAX_ESTIMATES: usize = 60 * 12 + 2;
+
 /// What is known, by target.
 #[derive(Debug, Default)]
 pub(crate) struct Forecasts(BTreeMap<CarbonTarget, Known>);
@@ -25,23 +28,23 @@ pub(crate) struct Forecasts(BTreeMap<CarbonTarget, Known>);
 /// What is known of one target.
 #[derive(Debug)]
 pub(crate) struct Known {
-    told: Option<Told>,
+    pub(crate) told: Option<Told>,
     /// What the last days were priced at.
-    prices: Prices,
+    pub(crate) prices: Prices,
     /// The own forecast; made when a policy that looks ahead first asks.
-    learner: Option<Box<CarbonLearner>>,
+    pub(crate) learner: Option<Box<CarbonLearner>>,
     /// Whether somebody tells actual values. Until then the provider's word for a slot stands for it.
-    has_actuals: bool,
-    estimates: Vec<Estimate>,
-    used_for: Arc<[UsedFor]>,
+    pub(crate) has_actuals: bool,
+    pub(crate) estimates: Vec<Estimate>,
+    pub(crate) used_for: Arc<[UsedFor]>,
     /// When the estimates have to be made anew.
-    estimated_until: Option<Timestamp>,
+    pub(crate) estimated_until: Option<Timestamp>,
 }
 
 /// A provider's newest forecast. Its signal is that of all there were for this target, and of what was
 /// learned from them.
 #[derive(Debug)]
-struct Told {
+pub(crate) struct Told {
     forecast: Arc<Forecast>,
     shape: Shape,
     /// Every slot as JSON, once anything of it was to be published.
@@ -92,6 +95,7 @@ impl Forecasts {
         if let Some(told) = &mut known.told
             && told.forecast.slots() == forecast.slots()
         {
+            told.shape = Shape::of(&forecast);
             told.forecast = forecast;
             return Ok(false);
         }
@@ -100,8 +104,7 @@ impl Forecasts {
             learner.observe_vintage(&forecast, now);
         }
         known.estimated_until = None;
-        let shape = Shape::of(&forecast);
-        known.told = Some(Told { forecast, shape, texts: None, published: None });
+        known.told = Some(forecast.into());
         Ok(true)
     }
 
@@ -123,7 +126,17 @@ impl Forecasts {
 
     /// The newest forecast of `target`.
     pub(crate) fn latest(&self, target: &CarbonTarget) -> Option<&Arc<Forecast>> {
-        self.0.get(target).and_then(|known| known.told.as_ref()).map(|told| &told.forecast)
+        self.0.get(target).and_then(Known::latest)
+    }
+
+    /// What is known of every target, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&CarbonTarget, &Known)> {
+        self.0.iter()
+    }
+
+    /// Takes up what was known of `target`.
+    pub(crate) fn restore(&mut self, target: CarbonTarget, known: Known) {
+        self.0.insert(target, known);
     }
 
     /// What is known of `target`; begins knowing where nothing is.
@@ -150,7 +163,18 @@ impl Forecasts {
     }
 }
 
+impl From<Arc<Forecast>> for Told {
+    fn from(forecast: Arc<Forecast>) -> Self {
+        Self { shape: Shape::of(&forecast), forecast, texts: None, published: None }
+    }
+}
+
 impl Known {
+    /// The newest forecast.
+    pub(crate) fn latest(&self) -> Option<&Arc<Forecast>> {
+        self.told.as_ref().map(|told| &told.forecast)
+    }
+
     /// The shape of the newest forecast.
     pub(crate) fn shape(&self) -> Shape {
         self.told.as_ref().map_or_else(Shape::default, |told| told.shape.clone())

@@ -31,6 +31,11 @@ struct Gap {
 }
 
 impl Gaps {
+    /// Whether these can be a schedule's: not too many, each of some numbers.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.open.len() <= MAX_GAPS && self.open.iter().all(|gap| gap.first <= gap.last)
+    }
+
     /// The numbers from `first` to `last` are missing, which are about some of `span`.
     pub(crate) fn open(&mut self, source: &str, (first, last): (u64, u64), span: Span) {
         self.push(Gap { source: source.into(), first, last, span });

@@ -5,14 +5,18 @@ use ledger::{Accounting, ErrorBudget};
 use models::Timestamp;
 use policies::{Ahead, Horizon};
 use providers::own::{DemandAhead, DemandLearner, Estimate};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+use crate::forecasts::MAX_ESTIMATES;
 use crate::time::{earlier, later};
 
 /// How much more than expected (or than was seen last) is reckoned with before the next evaluation.
 const SURGE: f64 = 1.5;
 /// Pause between two looks at the account for the daily aim.
 const SAMPLE_EVERY: SignedDuration = SignedDuration::from_mins(30);
+/// More notes than a day and a look before and after it have.
+const MAX_NOTES: usize = 64;
 /// The daily aim is about this span.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -25,7 +29,7 @@ pub(crate) struct HorizonBuffers {
 
 /// Expected requests, slot by slot and over the budget's window. Made anew now and then: what is expected
 /// of tomorrow does not change within minutes, and asking costs more than a plan does.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Expected {
     made: Option<(Timestamp, Accounting)>,
     /// Requests (or seconds) expected per second, a slow average: capacity that comes and goes with every
@@ -46,6 +50,12 @@ const WINDOW_MEMORY: f64 = 2.0 * 86_400.0;
 const EXPECTED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 impl Expected {
+    /// Whether these can be a schedule's: finite, and not too many.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.slots.len() <= MAX_ESTIMATES
+            && self.slots.iter().chain([&self.rate, &self.seen]).all(|n| n.is_finite())
+    }
+
     /// Brings what is expected on average up to date.
     pub(crate) fn refresh(&mut self, now: Timestamp, accounting: Accounting, demand: &DemandLearner) {
         let fresh = self.made.is_some_and(|(made, of)| {
@@ -102,10 +112,15 @@ fn load(accounting: Accounting, demand: &mut DemandAhead<'_>, from: Timestamp, t
 
 /// What an account held over the last day, for the daily aim: each note with the instant at which it is a day
 /// old.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CreditTrail(VecDeque<(Timestamp, f64)>);
 
 impl CreditTrail {
+    /// Whether this can be a schedule's: not too long.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.0.len() <= MAX_NOTES
+    }
+
     /// Notes what could be spent at `now`.
     pub(crate) fn note(&mut self, now: Timestamp, credit: f64) {
         let tomorrow = later(now, DAY);

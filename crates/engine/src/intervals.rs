@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use jiff::SignedDuration;
 use ledger::PostingId;
 use models::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::time::{middle, part};
 
@@ -18,7 +19,7 @@ const KEPT: usize = 32;
 const PER_ONE: f64 = 1e9;
 
 /// The recent intervals, oldest first; the last one is running.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Intervals {
     recent: VecDeque<Interval>,
     /// Whether an older interval has been forgotten.
@@ -28,7 +29,7 @@ pub(crate) struct Intervals {
 }
 
 /// From one evaluation to the next.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Interval {
     start: Timestamp,
     /// Its length if nothing cuts it short, as it stood when it began: a PUT may change what follows.
@@ -38,9 +39,10 @@ struct Interval {
 }
 
 /// Requests and the sum of their errors, exact whatever the order they were added in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Served {
     requests: u64,
+    #[serde(with = "crate::halves")]
     error_ppb: u128,
 }
 
@@ -71,6 +73,12 @@ impl Served {
 }
 
 impl Intervals {
+    /// Whether these can be a schedule's: not too many, in order of time.
+    pub(crate) fn is_sound(&self) -> bool {
+        let in_order = self.recent.iter().zip(self.recent.iter().skip(1));
+        self.recent.len() <= KEPT && in_order.into_iter().all(|(one, two)| one.posting < two.posting)
+    }
+
     /// Begins an interval that was posted as `posting` and is `planned` to last so long.
     pub(crate) fn begin(&mut self, start: Timestamp, planned: SignedDuration, posting: PostingId) {
         self.ended = None;

@@ -32,6 +32,7 @@
 //! Refreshing forecasts is the provider side's job (`providers`); speaking HTTP is the server's.
 
 mod answers;
+mod base;
 mod board;
 mod cadence;
 mod engine;
@@ -39,8 +40,10 @@ mod error;
 mod evaluate;
 mod forecasts;
 mod gaps;
+mod halves;
 mod horizon;
 mod intervals;
+pub mod journal;
 mod measured;
 mod options;
 mod prices;
@@ -49,9 +52,10 @@ mod retired;
 mod savings;
 mod session;
 mod sources;
+mod stored;
 mod time;
 
-pub use answers::{Accepted, FeedbackReport, Polled, Tick, WantedForecast};
+pub use answers::{Accepted, FeedbackReport, Holdings, Polled, Tick, WantedForecast};
 pub use board::{Board, Emissions, Published, Publisher, Totals, View};
 pub use engine::{Engine, MAX_CARBON_TARGETS, MAX_EVALUATIONS_PER_TICK, MAX_NOTES};
 pub use error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
@@ -59,3 +63,4 @@ pub use measured::{BELIEVED_FROM, MEMORY};
 pub use options::{AnyTarget, EngineOptions, Spread, TargetCheck};
 pub use reports::{POSTS_WIN, Polling};
 pub use sources::MAX_SOURCES;
+pub use stored::{BadState, EngineState, Part, ScheduleState, StoredOptions, TargetState};

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use models::{Forecast, Slot, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Length of a cell, seconds.
 const CELL: i64 = 300;
@@ -17,6 +18,8 @@ const PER_HALF_HOUR: i64 = 6;
 const KEPT: i64 = 576;
 /// How many cells ahead of the running one an actual value is taken: an hour, the longest of usual slots.
 const AHEAD: i64 = 12;
+/// Cells that instants can reach, either way from 1970, with room to spare.
+const FARTHEST: u64 = 1 << 40;
 /// Most cells there are: all of these.
 const MAX_CELLS: usize = 588;
 
@@ -31,7 +34,7 @@ pub(crate) fn half_hour_begins(half_hour: i64) -> Timestamp {
 }
 
 /// The prices of one carbon target.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Prices {
     /// Number of the first cell, counted from 1970.
     first: i64,
@@ -44,7 +47,7 @@ pub(crate) struct Prices {
 }
 
 /// gCO2eq/kWh of five minutes.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 enum Cell {
     #[default]
     Unknown,
@@ -53,6 +56,12 @@ enum Cell {
 }
 
 impl Prices {
+    /// Whether these can be a target's: of times that there are, and not too many.
+    pub(crate) fn is_sound(&self) -> bool {
+        let exists = |cell: i64| cell.unsigned_abs() < FARTHEST;
+        self.cells.len() <= MAX_CELLS && exists(self.first) && self.running.is_none_or(exists)
+    }
+
     /// Brings the prices up to date: `forecast` is what was known from the last call until `now`.
     pub(crate) fn note(&mut self, forecast: Option<&Forecast>, now: Timestamp) {
         let current = now.as_second().div_euclid(CELL);

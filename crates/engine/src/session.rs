@@ -182,6 +182,19 @@ impl Session {
         ended
     }
 
+    /// Goes on in a new process, whose defaults may be others. What a running override names is looked at only
+    /// where the configuration really changed.
+    pub(crate) fn restart(&mut self, setup: Setup, now: Timestamp) {
+        if !self.config.same_values(&setup.config) || self.target != setup.target {
+            self.reconfigure(setup, now);
+            return;
+        }
+        self.overrides = setup.overrides;
+        self.config = setup.config;
+        self.warnings = setup.warnings;
+        self.cadence = setup.cadence;
+    }
+
     /// Lets decisions see what was measured since they last looked, where that is asked for.
     pub(crate) fn believe(&mut self) {
         if !std::mem::take(&mut self.measured_anew) || !self.config.calibrate() {

@@ -38,7 +38,7 @@ pub(crate) struct Sources {
 struct Seen {
     newest: u64,
     /// Bit `i` says whether `newest - 1 - i` was counted.
-    #[serde(with = "halves")]
+    #[serde(with = "crate::halves")]
     below: u128,
     heard: Timestamp,
     /// Up to when the newest was about what was served, at most its receipt.
@@ -48,6 +48,11 @@ struct Seen {
 }
 
 impl Sources {
+    /// Whether these can be a schedule's: not too many.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.known.len() <= MAX_SOURCES && self.gaps.is_sound()
+    }
+
     /// Whether a post was counted before.
     pub(crate) fn has(&self, sender: &Sender) -> bool {
         let known = self.known.get(&*sender.source);
@@ -181,21 +186,6 @@ impl Seen {
 fn bit(behind: u64) -> Option<u128> {
     let shift = u32::try_from(behind.checked_sub(1)?).ok().filter(|shift| *shift < BEHIND)?;
     Some(1 << shift)
-}
-
-/// 128 bits as two numbers: not every format has a wider one.
-mod halves {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bits: &u128, serializer: S) -> Result<S::Ok, S::Error> {
-        #[expect(clippy::cast_possible_truncation, reason = "each half is what is left")]
-        [(bits >> 64) as u64, *bits as u64].serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        let [high, low] = <[u64; 2]>::deserialize(deserializer)?;
-        Ok(u128::from(high) << 64 | u128::from(low))
-    }
 }
 
 #[cfg(test)]
@@ -438,7 +428,7 @@ mod tests {
                     _ => now + step,
                 };
                 // The same post says the same window whenever it comes; a clock may run ahead by a minute.
-                let end = *ends.entry((name, sequence)).or_insert(at(now + 60 - u32::from(kind)));
+                let end = *ends.entry((name, sequence)).or_insert(at((now + 60).saturating_sub(u32::from(kind))));
                 if end <= later(at(now), CLOCK_SKEW)
                     && post(&mut sources, &name.to_string(), sequence, (end, at(now))) == Ok(true)
                 {

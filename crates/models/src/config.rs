@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::flavour::FlavourSet;
@@ -56,7 +56,10 @@ pub struct Component {
 }
 
 /// What one layer asks for; what it leaves out is absent.
-#[derive(Debug, Clone, PartialEq, Default)]
+///
+/// Written down it is the body of a PUT, and is checked like one when it is read.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(into = "Map<String, Value>", try_from = "Map<String, Value>")]
 pub struct Overrides {
     numbers: [Option<f64>; SETTING_COUNT],
     /// Name of the policy.
@@ -158,6 +161,20 @@ impl Overrides {
         if self.flavours.is_none() {
             self.flavours.clone_from(&earlier.flavours);
         }
+    }
+}
+
+impl From<Overrides> for Map<String, Value> {
+    fn from(overrides: Overrides) -> Self {
+        overrides.to_json()
+    }
+}
+
+impl TryFrom<Map<String, Value>> for Overrides {
+    type Error = Problems;
+
+    fn try_from(body: Map<String, Value>) -> Result<Self, Problems> {
+        Self::from_json(&body).map(|parsed| parsed.overrides)
     }
 }
 

@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::json;
 use crate::problem::{Problems, pointer};
@@ -19,7 +20,10 @@ pub const MAX_SOURCE: usize = 128;
 pub const DEFAULT_WINDOW: f64 = 30.0;
 
 /// Requests served per flavour within one window.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Written down it is the body of a post, and is checked like one when it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Map<String, Value>", try_from = "Map<String, Value>")]
 pub struct Feedback {
     /// Length of the window, seconds, in (0, 86 400].
     pub window_seconds: f64,
@@ -149,6 +153,47 @@ impl Feedback {
         }
         problems.or((feedback, ignored))
     }
+
+    /// The body of a post that says the same.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut body = Map::new();
+        body.insert("window_seconds".into(), json!(self.window_seconds));
+        if let Some(end) = self.window_end {
+            body.insert("windowEnd".into(), json!(end));
+        }
+        body.insert("flavour_counts".into(), members(&self.counts));
+        if !self.precision.is_empty() {
+            body.insert("flavour_precision".into(), members(&self.precision));
+        }
+        if !self.energy_wh.is_empty() {
+            body.insert("flavour_energy_wh".into(), members(&self.energy_wh));
+        }
+        if let Some(sender) = &self.sender {
+            body.insert("source".into(), json!(sender.source));
+            if let Some(sequence) = sender.sequence {
+                body.insert("sequence".into(), json!(sequence));
+            }
+        }
+        body
+    }
+}
+
+impl From<Feedback> for Map<String, Value> {
+    fn from(feedback: Feedback) -> Self {
+        feedback.to_json()
+    }
+}
+
+impl TryFrom<Map<String, Value>> for Feedback {
+    type Error = Problems;
+
+    fn try_from(body: Map<String, Value>) -> Result<Self, Problems> {
+        Self::from_json(&body).map(|(feedback, _)| feedback)
+    }
+}
+
+fn members<T: Serialize>(by_flavour: &[(String, T)]) -> Value {
+    Value::Object(by_flavour.iter().map(|(name, value)| (name.clone(), json!(value))).collect())
 }
 
 fn absent(body: &Map<String, Value>, key: &str) -> bool {

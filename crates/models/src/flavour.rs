@@ -6,7 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -74,9 +75,9 @@ fn default_name(precision: Precision) -> Arc<str> {
 }
 
 /// The flavours of one schedule: 1 to [`MAX_FLAVOURS`], names unique. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct FlavourSet(Arc<[Flavour]>);
+pub struct FlavourSet(#[serde(deserialize_with = "checked")] Arc<[Flavour]>);
 
 impl FlavourSet {
     /// A set of flavours, in the order given.
@@ -157,6 +158,12 @@ impl FlavourSet {
     pub fn enabled(&self) -> impl Iterator<Item = &Flavour> {
         self.iter().filter(|flavour| flavour.enabled)
     }
+}
+
+/// What was written down is checked like what comes over the wire.
+fn checked<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[Flavour]>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    FlavourSet::from_json(&value, "", &mut Vec::new()).map(|set| set.0).map_err(D::Error::custom)
 }
 
 impl Deref for FlavourSet {

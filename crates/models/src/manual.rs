@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::flavour::{FlavourSet, MAX_FLAVOUR_NAME, MAX_FLAVOURS};
 use crate::json;
@@ -15,7 +16,10 @@ use crate::ranges;
 pub const MAX_REASON: usize = 1_024;
 
 /// What somebody wants published for a while.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Written down it is the body of an override, and is checked like one when it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Map<String, Value>", try_from = "Map<String, Value>")]
 pub struct Manual {
     /// Weight by flavour, in any scale; a flavour without one gets none.
     pub weights: Vec<(Arc<str>, f64)>,
@@ -82,6 +86,20 @@ impl Manual {
         let rest = json::present(body).filter(|(key, _)| !used.contains(&key.as_str()));
         manual.ignored.extend(rest.map(|(key, _)| json::ignored_name("", key)));
         problems.or(manual)
+    }
+
+    /// The body of an override that says the same.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let weights = self.weights.iter().map(|(name, weight)| (String::from(&**name), json!(weight)));
+        let mut body = Map::new();
+        body.insert("flavourWeights".into(), Value::Object(weights.collect()));
+        if let Some(seconds) = self.ttl_seconds {
+            body.insert("ttlSeconds".into(), json!(seconds));
+        }
+        if let Some(reason) = &self.reason {
+            body.insert("reason".into(), json!(reason));
+        }
+        body
     }
 
     /// The share of each flavour of `flavours`, in their order, summing to 1.
@@ -170,5 +188,19 @@ impl Manual {
             self.weights.push((name.into(), weight));
             self.pointers.push(at);
         }
+    }
+}
+
+impl From<Manual> for Map<String, Value> {
+    fn from(manual: Manual) -> Self {
+        manual.to_json()
+    }
+}
+
+impl TryFrom<Map<String, Value>> for Manual {
+    type Error = Problems;
+
+    fn try_from(body: Map<String, Value>) -> Result<Self, Problems> {
+        Self::from_json(&body)
     }
 }

@@ -1,7 +1,7 @@
 //! What a schedule saved: emitted, avoided, and what could have been had.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Emissions of what was served, beside what the same requests would have emitted otherwise.
 ///
@@ -44,7 +44,7 @@ pub struct Emitted {
 }
 
 /// The optimum in hindsight for what was served in the last day.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HindsightReport {
     /// First instant after the span.

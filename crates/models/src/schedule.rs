@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use jiff::Timestamp;
 use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::forecast::{Gap, Index};
 use crate::savings::SavingsReport;
@@ -123,7 +123,7 @@ pub struct ForecastReport {
 }
 
 /// A stretch of a plan's horizon and the forecast that served it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UsedFor {
     /// Its first instant.
     pub from: Timestamp,

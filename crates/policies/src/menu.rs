@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use models::{Flavour, FlavourSet};
+use serde::{Deserialize, Serialize};
 
 use crate::Hull;
 use crate::planner::Segments;
@@ -38,7 +39,7 @@ pub struct Entry {
 }
 
 /// What the energies of a menu are: all of one kind, so that they compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EnergyBasis {
     /// Wh per request: every flavour says `energyWh`.
     WattHours,

@@ -1,5 +1,7 @@
 //! The port: what every policy has to offer.
 
+use alloc::vec::Vec;
+
 use crate::{Decision, Situation};
 
 /// Chooses the share of traffic of each flavour.
@@ -35,6 +37,18 @@ pub trait Policy: Send + Sync {
     /// Whether it wants [`Situation::horizon`]; making one costs more than most policies do.
     fn looks_ahead(&self) -> bool {
         false
+    }
+
+    /// What it remembers between decisions, in words of its own: none, where it remembers nothing. A policy
+    /// made anew that is told them ([`Policy::recall`]) decides as this one goes on to.
+    fn memory(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Takes up what [`Policy::memory`] of the same policy once said. Words that it cannot have said leave it
+    /// as it is.
+    fn recall(&mut self, memory: &[u64]) {
+        let _ = memory;
     }
 
     /// Decides, overwriting all of `decision`; [`Decision::begin`] and [`Decision::finish`] help with that.

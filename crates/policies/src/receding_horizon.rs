@@ -36,6 +36,20 @@ impl Policy for RecedingHorizon {
         true
     }
 
+    fn memory(&self) -> Vec<u64> {
+        [self.price.average.to_bits(), self.price.seen.to_bits()].into()
+    }
+
+    fn recall(&mut self, memory: &[u64]) {
+        if let &[average, seen] = memory {
+            let price = SlowPrice { average: f64::from_bits(average), seen: f64::from_bits(seen) };
+            let is_sound = price.average.is_finite() && (0.0..=PRICE_MEMORY).contains(&price.seen);
+            if is_sound {
+                self.price = price;
+            }
+        }
+    }
+
     fn decide(&mut self, situation: &Situation<'_>, decision: &mut Decision) {
         decision.begin(situation.menu);
         let segments = situation.menu.segments();

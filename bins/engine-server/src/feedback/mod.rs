@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use engine::journal::{Answer, Input};
 use engine::{Polled, UnknownSchedule};
 use jiff::SignedDuration;
 use models::{ScheduleId, Timestamp};
@@ -82,7 +83,7 @@ impl Polling {
                 let changed = waiting.polls.want(&self.alike(state), at);
                 for (id, notes) in changed {
                     // One that is gone needs no warnings.
-                    let _ = state.engine().note(&id, notes);
+                    state.tell(Input::Note { id, notes });
                 }
             }
             if let Some(job) = waiting.polls.take_due(at) {
@@ -128,7 +129,7 @@ impl Polling {
         self.changed.notify_one();
         if let Some(notes) = finished.notes {
             // One that is gone needs no warnings.
-            let _ = state.engine().note(&job.id, notes);
+            state.tell(Input::Note { id: job.id.clone(), notes });
         }
         if let Err(problem) = result {
             // The first failure of a row is worth a line; the others are counted in metrics.
@@ -160,7 +161,12 @@ impl Polling {
             Ok(counts) => counts,
             Err(problem) => return Ok(Err(problem)),
         };
-        let polled = state.engine().poll(&job.id, (from, to), &counts, now())?;
+        let polled = match state.act_and_wait(Input::Poll { id: job.id.clone(), from, to, counts }) {
+            Ok(Answer::Polled(polled)) => polled?,
+            Ok(_) => return Ok(Err(AttemptError::Lost("the engine gave another answer".into()))),
+            // The window stays open: it is asked for again.
+            Err(refused) => return Ok(Err(AttemptError::Lost(refused.to_string()))),
+        };
         Ok(Ok(match polled {
             Polled::Refused => Outcome::Posted,
             Polled::Counted { unknown } => {

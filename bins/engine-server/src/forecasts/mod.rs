@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Engine, MixedSignals, TargetCheck, WantedForecast};
+use engine::journal::Input;
+use engine::{TargetCheck, WantedForecast};
 use models::{CarbonTarget, Signal, Timestamp};
 use providers::{
     Adapter, Asked, Attempt, AttemptError, Chain, CircuitChange, Job, Limits, Link, LinkStatus, News, Plan,
@@ -165,12 +166,8 @@ impl Refresh {
                 self.say_stand_in(job, &problems.take(), stood_in);
             }
         }
-        if let Some(news) = news {
-            state.vintages.record(&job.target, &news);
-            match pass_on(&mut state.engine(), &job.target, news) {
-                Ok(()) => state.wake.notify_one(),
-                Err(problem) => tracing::warn!(target: "engine_server::forecasts", "{problem}"),
-            }
+        if let Some(News { forecast, actuals, is_current }) = news {
+            state.tell(Input::Forecast { target: job.target.clone(), forecast, actuals, is_current });
         }
     }
 
@@ -192,18 +189,6 @@ impl Refresh {
     fn lock(&self) -> MutexGuard<'_, Refresher> {
         self.refresher.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Tells the engine what a refresh brought; of measured values, none that belong to a refused forecast. Those of
-/// one that is not to be published are as good: a chain is of one signal.
-fn pass_on(engine: &mut Engine, target: &CarbonTarget, news: News) -> Result<(), MixedSignals> {
-    if news.is_current {
-        engine.observe_forecast(target, news.forecast, now())?;
-    }
-    for slot in &news.actuals {
-        engine.observe_actual(target, slot);
-    }
-    Ok(())
 }
 
 /// What went wrong, of those that were asked.

@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use engine::UnknownSchedule;
+use engine::journal::{Answer, Input};
 use models::{Overrides, ParsedOverrides, Problems};
 use policies::Registry;
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
 use super::{access, body, schedule_id};
-use crate::state::{State, now};
+use crate::state::State;
 
 /// PUT `/config/{namespace}/{name}`: the next GET finds the new configuration in force.
 pub(crate) async fn put(
@@ -20,12 +21,16 @@ pub(crate) async fn put(
     access::may_write(&request, &state)?;
     let id = schedule_id(&path)?;
     let body = body::json_object(&request, payload).await?;
-    let (accepted, ignored) = {
-        let mut engine = state.engine();
+    let (ParsedOverrides { overrides, ignored }, refused) = {
+        let engine = state.engine();
         let parsed = understand(&body, engine.registry()).map_err(Problem::invalid)?;
-        (engine.configure(&id, parsed.overrides, now())?, parsed.ignored)
+        let refused = engine.refused(&parsed.overrides);
+        (parsed, refused)
     };
-    state.wake.notify_one();
+    let Answer::Configured(accepted) = state.act(Input::Configure { id, overrides, refused }).await? else {
+        return Err(Problem::confused());
+    };
+    let accepted = accepted?;
     Ok(HttpResponse::Accepted().json(json!({
         "status": "accepted",
         "ignored": ignored,
@@ -73,14 +78,13 @@ pub(crate) async fn delete(
 ) -> Result<HttpResponse, Problem> {
     access::may_write(&request, &state)?;
     let id = schedule_id(&path)?;
-    let status = if id == state.default_id {
-        state.engine().reset(&id, now())?;
-        "reset"
-    } else {
-        state.engine().remove(&id)?;
-        "deleted"
+    let is_default = id == state.default_id;
+    let input = if is_default { Input::Reset { id } } else { Input::Remove { id } };
+    let status = match state.act(input).await? {
+        Answer::Reset(reset) => reset.map(|()| "reset")?,
+        Answer::Removed(removed) => removed.map(|()| "deleted")?,
+        _ => return Err(Problem::confused()),
     };
-    state.wake.notify_one();
     Ok(HttpResponse::Ok().json(json!({ "status": status })))
 }
 

@@ -1,12 +1,13 @@
 //! What routers served.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use engine::journal::{Answer, Input};
 use models::Feedback;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::{access, body, schedule_id};
-use crate::state::{State, now};
+use crate::state::State;
 
 /// POST `/feedback/{namespace}/{name}`: posts of several routers add up, repeats of numbered ones do not.
 pub(crate) async fn post(
@@ -22,7 +23,10 @@ pub(crate) async fn post(
         return Err(engine::UnknownSchedule(id).into());
     }
     let (feedback, ignored) = Feedback::from_json(&body).map_err(Problem::invalid)?;
-    let report = state.engine().feedback(&id, &feedback, now())?;
+    let Answer::Counted(report) = state.act(Input::Feedback { id, feedback }).await? else {
+        return Err(Problem::confused());
+    };
+    let report = report?;
     let mut answer = json!({
         "realized_precision": report.realized_precision,
         "credit_balance": report.credit_balance,

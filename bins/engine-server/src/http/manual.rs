@@ -1,12 +1,13 @@
 //! Manual overrides.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use engine::journal::{Answer, Input};
 use models::{Manual, ScheduleId};
 use serde_json::json;
 
 use super::problem::Problem;
 use super::{access, body, schedule_id};
-use crate::state::{State, now};
+use crate::state::State;
 
 /// POST `/schedule/{namespace}/{name}/manual`.
 pub(crate) async fn post(
@@ -37,7 +38,7 @@ pub(crate) async fn delete(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
     access::may_write(&request, &state)?;
-    clear(&state, &schedule_id(&path)?)
+    clear(&state, &schedule_id(&path)?).await
 }
 
 /// DELETE `/setschedule`: the same for the default schedule.
@@ -46,7 +47,7 @@ pub(crate) async fn delete_default(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
     access::may_write(&request, &state)?;
-    clear(&state, &state.default_id)
+    clear(&state, &state.default_id).await
 }
 
 async fn set(
@@ -58,14 +59,17 @@ async fn set(
     let body = body::json_object(request, payload).await?;
     let mut manual = Manual::from_json(&body).map_err(Problem::invalid)?;
     let ignored = std::mem::take(&mut manual.ignored);
-    let until = state.engine().set_manual(id, manual, now())?;
-    state.wake.notify_one();
+    let Answer::Set(until) = state.act(Input::SetManual { id: id.clone(), manual }).await? else {
+        return Err(Problem::confused());
+    };
+    let until = until?;
     Ok(HttpResponse::Accepted().json(json!({"status": "schedule set", "until": until, "ignored": ignored})))
 }
 
-fn clear(state: &State, id: &ScheduleId) -> Result<HttpResponse, Problem> {
-    let cleared = state.engine().clear_manual(id, now())?;
-    state.wake.notify_one();
-    let status = if cleared { "override ended" } else { "no override in force" };
+async fn clear(state: &State, id: &ScheduleId) -> Result<HttpResponse, Problem> {
+    let Answer::Cleared(cleared) = state.act(Input::ClearManual { id: id.clone() }).await? else {
+        return Err(Problem::confused());
+    };
+    let status = if cleared? { "override ended" } else { "no override in force" };
     Ok(HttpResponse::Ok().json(json!({ "status": status })))
 }

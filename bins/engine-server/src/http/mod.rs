@@ -15,13 +15,18 @@ mod vintages;
 
 use std::sync::Arc;
 
-use actix_web::dev::HttpServiceFactory;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource, Route, guard, middleware, web};
+use actix_web::middleware::Next;
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer, Resource, ResponseError as _, Route, guard, middleware, web,
+};
 use models::ScheduleId;
 
 use crate::forecasts::Refresh;
 use crate::state::State;
+use crate::store::Refused;
 use problem::Problem;
 
 /// Longest pause between the bytes of a request's head.
@@ -51,6 +56,7 @@ pub(crate) fn serve(
                 let detail = format!("the query cannot be read: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
+            .wrap(middleware::from_fn(restored))
             .wrap(middleware::from_fn(measure::measure))
             .configure(routes)
             .default_service(web::to(not_found))
@@ -114,6 +120,19 @@ fn resource(path: &'static str, allowed: &'static str) -> Resource {
         }
         Err(Problem::not_allowed(request.method().as_str(), allowed))
     }))
+}
+
+/// As long as nobody can say what there is, probes alone are answered.
+async fn restored(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let state = request.app_data::<web::Data<State>>();
+    let is_probe = matches!(request.path(), "/healthz" | "/livez" | "/readyz");
+    if is_probe || state.is_none_or(|state| state.is_restored()) {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    }
+    Ok(request.into_response(Problem::from(Refused::Restoring).error_response()))
 }
 
 async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {

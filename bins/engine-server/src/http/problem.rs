@@ -9,6 +9,8 @@ use engine::{ConfigureError, RequestError, UnknownSchedule};
 use models::Problems;
 use serde::Serialize;
 
+use crate::store::Refused;
+
 /// A request that failed.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -54,6 +56,11 @@ impl Problem {
             field: Some((header::ALLOW, allowed.into())),
             ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
         }
+    }
+
+    /// 500: the engine answered something that was not asked.
+    pub(crate) fn confused() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the engine gave an answer to another question")
     }
 
     /// The same, asking to come back later.
@@ -119,5 +126,11 @@ impl From<ConfigureError> for Problem {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(60)
             }
         }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string()).retry_after(1)
     }
 }

@@ -70,7 +70,26 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
         "feedback_poll_lost_seconds_total",
         "Time whose requests were not asked for: polls had failed for too long."
     );
+    describe_state();
     Ok(handle)
+}
+
+/// What is said of the file that state is kept in.
+fn describe_state() {
+    metrics::describe_gauge!("state_healthy", "1 while the state can be written, 0 while it cannot.");
+    metrics::describe_gauge!("state_restore_seconds", "How long it took to read the state at the start.");
+    metrics::describe_counter!("state_records_total", "Inputs made durable.");
+    metrics::describe_counter!("state_commits_total", "Commits that made them durable, several at once.");
+    metrics::describe_histogram!("state_commit_duration_seconds", "Time of a commit.");
+    metrics::describe_counter!("state_bases_total", "Whole copies of the state that were written.");
+    metrics::describe_counter!(
+        "state_refused_total",
+        "Requests that were refused because they could not be made durable."
+    );
+    metrics::describe_counter!(
+        "state_unrecorded_inputs_total",
+        "Inputs that were acted upon without being made durable, among them evaluations."
+    );
 }
 
 /// What a scrape looks at.

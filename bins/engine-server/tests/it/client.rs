@@ -29,16 +29,34 @@ impl Client {
 
     /// A request with a JSON body, or with none.
     pub(crate) fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.try_send(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// The same to a server that may be gone before it has answered.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, ureq::Error> {
         match body {
-            None => self.send_with(method, path, &[], ""),
-            Some(body) => {
-                self.send_with(method, path, &[("Content-Type", "application/json")], &body.to_string())
-            }
+            None => self.ask(method, path, &[], ""),
+            Some(body) => self.ask(method, path, &[("Content-Type", "application/json")], &body.to_string()),
         }
     }
 
     /// A request with header fields of one's own.
     pub(crate) fn send_with(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+        self.ask(method, path, fields, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in fields {
             request = request.header(*name, *value);
@@ -48,15 +66,14 @@ impl Client {
         } else {
             self.agent.run(request.body(body).unwrap())
         };
-        let (head, mut body) =
-            response.unwrap_or_else(|error| panic!("{method} {path}: {error}")).into_parts();
+        let (head, mut body) = response?.into_parts();
         let fields =
             head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
-        Answer {
+        Ok(Answer {
             status: head.status.as_u16(),
             fields: fields.collect(),
-            body: body.with_config().limit(u64::MAX).read_to_vec().unwrap(),
-        }
+            body: body.with_config().limit(u64::MAX).read_to_vec()?,
+        })
     }
 
     /// An open connection, for bytes.

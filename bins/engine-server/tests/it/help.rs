@@ -64,7 +64,11 @@ fn help_reads_so() {
     Carbon-aware decision engine: what share of traffic each flavour of a service gets, so that
     emissions fall when the grid is dirty while the mean error stays within budget.
 
-    Usage: engine-server [OPTIONS]
+    Usage: engine-server [OPTIONS] [COMMAND]
+
+    Commands:
+      state  Check, export and import what --state-dir keeps, while no server uses it
+      help   Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -90,6 +94,15 @@ fn help_reads_so() {
               Logs on stderr as text or json [env: LOG_FORMAT=] [default: text]
           --check
               Say whether this configuration could be started, and exit
+
+    State:
+          --state-dir <FOLDER>   Folder that configurations, ledgers and what was learned are kept in,
+                                 made if need be; it outlasts kill -9 and power loss [default: none, a
+                                 restart forgets] [env: STATE_DIR=]
+          --journal-days <DAYS>  How far back engine-sim replay can begin, in days in [0, 366] [env:
+                                 JOURNAL_DAYS=] [default: 7]
+          --journal-mib <MIB>    Most disk that only replays need, in MiB in [0, 65535] [env:
+                                 JOURNAL_MIB=] [default: 256]
 
     Carbon forecasts:
           --carbon-provider <PROVIDERS>

@@ -1,7 +1,11 @@
 //! A server of one's own: the real binary on loopback, stopped when the test is over.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -27,14 +31,43 @@ pub(crate) struct Launch {
 impl Launch {
     /// Nothing said: not even where to listen.
     pub(crate) fn bare() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_engine-server"));
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command }
+        Self::of(Command::new(env!("CARGO_BIN_EXE_engine-server")))
     }
 
     /// On loopback, at ports the system chooses.
     pub(crate) fn new() -> Self {
-        Self::bare().arg("--listen").arg("127.0.0.1:0").arg("--metrics-listen").arg("127.0.0.1:0")
+        Self::on_loopback(Command::new(env!("CARGO_BIN_EXE_engine-server")))
+    }
+
+    /// On loopback, and its files can have so many blocks of 512 bytes, until somebody lifts that.
+    pub(crate) fn limited(blocks: u64) -> Self {
+        let mut command = Command::new("/bin/sh");
+        // A process that ignores the signal gets an error in its place.
+        let limit = format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\"");
+        command.arg("-c").arg(limit).arg(env!("CARGO_BIN_EXE_engine-server"));
+        Self::on_loopback(command)
+    }
+
+    /// On loopback, as a user who owns nothing; to be called by the superuser. That user may not reach the program
+    /// where it was built: a copy is put into `folder`.
+    pub(crate) fn as_nobody(folder: &Path) -> Self {
+        let program = folder.join("engine-server");
+        if !program.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_engine-server"), &program).unwrap();
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = Command::new(program);
+        command.uid(65_534).gid(65_534);
+        Self::on_loopback(command)
+    }
+
+    fn on_loopback(command: Command) -> Self {
+        Self::of(command).arg("--listen").arg("127.0.0.1:0").arg("--metrics-listen").arg("127.0.0.1:0")
+    }
+
+    fn of(mut command: Command) -> Self {
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command }
     }
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
@@ -69,14 +102,28 @@ impl Launch {
         Server { child, reader: Some(reader), log, client: Client::new(api), metrics: Client::new(metrics) }
     }
 
+    /// Starts it, and kills it that much later, wherever it is by then.
+    pub(crate) fn kill_after(mut self, pause: Duration) {
+        let mut child = self.command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(pause);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Lets it run to its end, which is expected to be near.
     pub(crate) fn run(mut self) -> Output {
         let mut child = self.command.spawn().unwrap();
+        // Whoever writes much waits for a reader.
+        let mut stdout = child.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stdout.read_to_end(&mut bytes).map(|_| bytes).unwrap()
+        });
         let ended = within(PATIENCE, || child.try_wait().unwrap());
         if ended.is_none() {
             let _ = child.kill();
         }
-        let output = child.wait_with_output().unwrap();
+        let output = Output { stdout: reader.join().unwrap(), ..child.wait_with_output().unwrap() };
         assert!(ended.is_some(), "still running after {PATIENCE:?}: {output:?}");
         output
     }
@@ -142,11 +189,21 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
         // The standard library only knows how to kill.
         let kill = format!("kill -TERM {}", self.child.id());
         let _ = Command::new("/bin/sh").arg("-c").arg(kill).status();
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
     }
 
     /// Waits until it has ended.

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, ValueEnum};
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches};
 use jiff::SignedDuration;
 use providers::refresh::{MAX_TTL, MIN_TTL};
 use providers::settings::{BadSetting, Given, SPECS, Spec};
 
-use super::{Cli, values};
+use super::{Cli, TextFormat, values};
 
 pub(super) const TEACHING: &str = "\
 Asks now, or again and again (--every, --count, --for, until Ctrl-C), and appends to the folder:
@@ -56,16 +56,8 @@ pub(crate) struct FetchArgs {
     pub(crate) timeout: i64,
 
     /// Form of the summary
-    #[arg(long, help_heading = "Output", value_enum, default_value_t = FetchFormat::Text)]
-    pub(crate) format: FetchFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FetchFormat {
-    /// For people
-    Text,
-    /// For programs: everything, once
-    Json,
+    #[arg(long, help_heading = "Output", value_enum, default_value_t = TextFormat::Text)]
+    pub(crate) format: TextFormat,
 }
 
 /// How often is asked where nobody says.

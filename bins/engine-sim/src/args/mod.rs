@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod fetch;
+mod replay;
 mod sweep;
 mod values;
 
@@ -10,7 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use models::{Setting, Timestamp};
 
-pub(crate) use fetch::{FetchArgs, FetchFormat, ProviderArgs};
+pub(crate) use fetch::{FetchArgs, ProviderArgs};
+pub(crate) use replay::{ExplainArgs, ReplayArgs};
 pub(crate) use sweep::{Shard, SweepArgs};
 #[cfg(test)]
 pub(crate) use values::budget_window;
@@ -69,6 +71,8 @@ Examples:
     --forecast-modes perfect,self --budget-windows 24h,7d --out results.csv
   engine-sim fetch --provider uk-carbon-intensity --target national --out gb --every 30m --for 7d
   engine-sim run --policy precision-tier --from 2026-01-12 --to 2026-01-13 --timeseries day.csv
+  engine-sim replay journal.jsonl
+  engine-sim explain journal.jsonl --schedule shop/search --from 2026-01-13 --to 2026-01-14
 
 Where things go: the report to standard output; notes (every gap, duplicate and bad row by file
 and line, and what was assumed) and a progress bar to standard error.
@@ -77,7 +81,8 @@ Exit codes:
   0  done
   1  an input is bad, or something could not be read or written
   2  the command line is wrong
-  3  done, and a policy that promises to keep the error budget broke it: a defect, please report it";
+  3  done, and a policy that promises to keep the error budget broke it: a defect, please report it;
+     of replay and explain: something else is published than was then";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -94,6 +99,12 @@ pub(crate) enum Command {
     /// Record what a carbon provider forecasts and measures, to be replayed with --forecast
     #[command(after_long_help = fetch::TEACHING)]
     Fetch(FetchArgs),
+    /// Replay what a server wrote down, and compare what is published with what was published then
+    #[command(after_long_help = replay::TEACHING)]
+    Replay(ReplayArgs),
+    /// Replay what a server wrote down, and show one schedule's decisions and what they were made of
+    #[command(after_long_help = replay::TEACHING)]
+    Explain(ExplainArgs),
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +236,15 @@ pub(crate) enum Format {
     Json,
     /// For spreadsheets: one row per policy
     Csv,
+}
+
+/// Form of what has no table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextFormat {
+    /// For people
+    Text,
+    /// For programs: everything, once
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,7 +8,7 @@ use models::{CarbonTarget, Forecast, Signal};
 use serde_json::json;
 
 use super::folder::Folder;
-use crate::args::FetchFormat;
+use crate::args::TextFormat;
 
 /// Answers and failures so far.
 pub(super) struct Summary {
@@ -54,7 +54,7 @@ impl Summary {
     }
 
     /// Writes what there is now, and how it is replayed.
-    pub(super) fn write(&self, format: FetchFormat, folder: &Folder, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, format: TextFormat, folder: &Folder, out: &mut impl Write) -> io::Result<()> {
         let (vintages, actuals) = (folder.shown("vintages.csv"), folder.shown("actuals.csv"));
         // Without a measured value there is nothing to replay against but another recording of the grid.
         let carbon = if folder.actuals() > 0 { actuals.as_str() } else { "FILE" };
@@ -68,7 +68,7 @@ impl Summary {
             "--forecast-mode",
             "vintages",
         ];
-        if format == FetchFormat::Json {
+        if format == TextFormat::Json {
             let summary = json!({
                 "target": self.target,
                 "signal": self.signal,

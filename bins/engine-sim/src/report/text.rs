@@ -91,3 +91,75 @@ pub(crate) fn significant(value: f64) -> String {
     let decimals = (2.0 - value.log10().floor()).clamp(0.0, 9.0) as usize;
     format!("{value:.decimals$}")
 }
+
+/// `4.2 s`, `12 min`, `3.5 h`, `2 d`: about how long.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let shown = |value: f64, unit: &str| {
+        let decimals = i32::from(value < 10.0);
+        format!("{} {unit}", rounded(value, decimals))
+    };
+    match seconds {
+        seconds if seconds < 120.0 => shown(seconds, "s"),
+        seconds if seconds < 7_200.0 => shown(seconds / 60.0, "min"),
+        seconds if seconds < 172_800.0 => shown(seconds / 3_600.0, "h"),
+        seconds => shown(seconds / 86_400.0, "d"),
+    }
+}
+
+/// Most characters of a text from elsewhere.
+const BRIEF: usize = 240;
+
+/// A text from elsewhere, cut to a length that a reader can bear.
+pub(crate) fn brief(text: &str) -> String {
+    let mut shown: String = text.chars().take(BRIEF).collect();
+    if text.chars().nth(BRIEF).is_some() {
+        shown.push_str("..");
+    }
+    shown
+}
+
+/// A text as lines of at most so many characters, broken at spaces where there are any, control characters
+/// escaped: it may come from elsewhere.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let letters: Vec<char> = word.chars().flat_map(printed).collect();
+        let length = lines.last().map_or(0, |line| line.chars().count());
+        if let Some(line) = lines.last_mut().filter(|_| length > 0 && length + 1 + letters.len() <= columns) {
+            line.push(' ');
+            line.extend(letters);
+            continue;
+        }
+        let pieces = letters.chunks(columns.max(1)).map(String::from_iter);
+        if length == 0 {
+            lines.pop();
+        }
+        lines.extend(pieces);
+    }
+    lines
+}
+
+fn printed(letter: char) -> impl Iterator<Item = char> {
+    let (escaped, plain) = if letter.is_control() { (Some(letter), None) } else { (None, Some(letter)) };
+    escaped.into_iter().flat_map(char::escape_default).chain(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_else_where_they_must() {
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
+        assert_eq!(wrapped("ab abcdefgh", 4), ["ab", "abcd", "efgh"]);
+        assert_eq!(wrapped("a\u{1b}[2J\nb", 20), ["a\\u{1b}[2J\\nb"]);
+        assert_eq!(wrapped("", 4).len(), 0);
+    }
+
+    #[test]
+    fn spans_are_about_right() {
+        let shown: Vec<String> = [0.4, 42.0, 240.0, 5_400.0, 180_000.0].map(seconds).into();
+        assert_eq!(shown, ["0.4 s", "42 s", "4 min", "90 min", "2.1 d"]);
+    }
+}

@@ -2,7 +2,7 @@
 
 mod carbon;
 mod demand;
-mod file;
+pub(crate) mod file;
 mod forecasts;
 mod noisy;
 

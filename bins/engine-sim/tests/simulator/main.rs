@@ -9,11 +9,14 @@
 )]
 
 mod common;
+mod explain;
 mod faults;
 mod fetch;
 mod grids;
 mod hindsight;
 mod inputs;
+mod journal;
+mod replay;
 mod results;
 mod sweep;
 mod transcripts;

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use models::Timestamp;
+use models::flavour::MAX_FLAVOURS;
 use models::savings::Emitted;
+use serde::{Deserialize, Serialize};
 
 use super::tariff::{Energy, Unit};
 use crate::prices::{Prices, half_hour_of};
@@ -13,12 +15,15 @@ pub(super) const DAY: i64 = 48;
 /// Most half-hours kept: evaluations are at most 0.8 days apart, and close what is older than a day.
 const MAX_HALF_HOURS: i64 = 2 * DAY;
 
+/// Half-hours that instants can reach, either way from 1970, with room to spare.
+const FARTHEST: u64 = 1 << 40;
+
 /// The sums of one schedule in one unit.
 ///
 /// What is reported is added to its half-hour as requests and energies, whole numbers, so that neither
 /// lateness nor the order of posts matters. An evaluation prices the half-hours; one that is a day old is
 /// closed at the price it has.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Account {
     pub(super) unit: Unit,
     since: Timestamp,
@@ -38,7 +43,7 @@ pub(crate) struct Account {
 }
 
 /// What was served within half an hour.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct HalfHour {
     /// Requests whose energy is known.
     pub(super) requests: u64,
@@ -59,7 +64,7 @@ pub(super) struct HalfHour {
 }
 
 /// Sums over half-hours.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Sums {
     requests: u64,
     unpriced: u64,
@@ -130,6 +135,15 @@ impl Sums {
 }
 
 impl Account {
+    /// Whether this can be a schedule's: of a time that there is, and not too long.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_sound = |half_hour: &HalfHour| half_hour.by_flavour.len() <= MAX_FLAVOURS;
+        let length = i64::try_from(self.half_hours.len()).unwrap_or(i64::MAX);
+        length <= MAX_HALF_HOURS
+            && self.first.unsigned_abs() < FARTHEST
+            && self.half_hours.iter().all(is_sound)
+    }
+
     /// An empty account that began at `since`.
     pub(super) fn new(unit: Unit, since: Timestamp) -> Self {
         Self {

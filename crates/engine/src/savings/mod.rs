@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use models::savings::{HindsightReport, SavingsReport};
 use models::{Config, Feedback, Timestamp};
 use policies::Menu;
+use serde::{Deserialize, Serialize};
 
 use crate::board::Emissions;
 use crate::prices::{Prices, half_hour_of};
@@ -23,7 +24,7 @@ use tariff::{Tariff, Unit};
 const REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The accounts of one schedule: one in each unit it ever was in, so that grams and others never mix.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Savings {
     /// By the configuration in force; by the last one that had an enabled flavour where it has none.
     tariff: Option<Tariff>,
@@ -42,6 +43,11 @@ impl Savings {
         let mut savings = Self { comparable_from: i64::MIN, ..Self::default() };
         savings.charge(config, menu);
         savings
+    }
+
+    /// Whether these can be a schedule's.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.grams.iter().chain(&self.relative).all(|account| account.is_sound())
     }
 
     /// Energies are those of `menu` from now on.

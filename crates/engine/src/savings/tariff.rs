@@ -2,9 +2,10 @@
 
 use models::{Flavour, FlavourSet};
 use policies::{ConstantMix, EnergyBasis, Menu};
+use serde::{Deserialize, Serialize};
 
 /// What sums are in: they are never added across.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Unit {
     /// gCO2eq: every enabled flavour says `energyWh`.
     Grams,
@@ -34,8 +35,8 @@ impl Unit {
 const PER_ONE: f64 = 1e12;
 
 /// An energy of many requests, in Wh or in requests at the best flavour, exact.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Energy(u128);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Energy(#[serde(with = "crate::halves")] u128);
 
 impl Energy {
     fn new(energy: f64) -> Self {
@@ -60,7 +61,7 @@ impl Energy {
 }
 
 /// Energy per request of every flavour, and of what they are compared with.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tariff {
     basis: EnergyBasis,
     /// What 1 is: a Wh, or the best flavour's energy.

@@ -5,6 +5,7 @@
 mod always;
 mod budget;
 mod forecast;
+mod journal;
 mod measured;
 mod polled;
 mod repeats;

@@ -21,7 +21,7 @@ const MAX_ESTIMATES: usize = MAX_SLOTS;
 const PROMPT: i64 = 4;
 
 /// One slot to come.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// First instant of the slot.
     pub from: Timestamp,
