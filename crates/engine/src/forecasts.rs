@@ -49,8 +49,9 @@ pub(crate) struct Told {
     shape: Shape,
     /// Every slot as JSON, once anything of it was to be published.
     texts: Option<SlotTexts>,
-    /// The slots as published, and when the first of them ends (from then on they are stale).
-    published: Option<(Timestamp, Arc<[u8]>)>,
+    /// The slots as published, when they were made, and when the first of them ends: before and from then on
+    /// others are to be published.
+    published: Option<(Timestamp, Timestamp, Arc<[u8]>)>,
 }
 
 /// What every schedule says of the slots of one forecast; found once for all.
@@ -150,15 +151,15 @@ impl Forecasts {
         let Some(told) = self.0.get_mut(target).and_then(|known| known.told.as_mut()) else {
             return Arc::from(*b"[]");
         };
-        if let Some((until, slots)) = &told.published
-            && now < *until
+        if let Some((since, until, slots)) = &told.published
+            && (*since..*until).contains(&now)
         {
             return Arc::clone(slots);
         }
         let texts = told.texts.get_or_insert_with(|| SlotTexts::new(&told.forecast));
         let slots = texts.published(&told.forecast, now);
         let until = told.forecast.from_instant(now).first().map_or(Timestamp::MAX, |slot| slot.to);
-        told.published = Some((until, Arc::clone(&slots)));
+        told.published = Some((now, until, Arc::clone(&slots)));
         slots
     }
 }
