@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use engine::journal::{Input, Record};
 use jiff::SignedDuration;
 use models::{CarbonTarget, Forecast, Slot, Timestamp};
 use providers::archive::{Archive, Bounds, Recorded};
@@ -17,9 +18,16 @@ impl Vintages {
         Self { archive: Mutex::new(Archive::new(bounds)), bounds }
     }
 
+    /// Keeps what came in of forecasts, whether it comes in now or is read again.
+    pub(crate) fn keep(&self, Record { at, input }: &Record) {
+        if let Input::Forecast { target, forecast, actuals, .. } = input {
+            self.record(target, forecast, actuals, *at);
+        }
+    }
+
     /// Keeps what a refresh brought. It is known from now on: what the forecast says of its receipt is when
     /// it was asked for.
-    pub(crate) fn record(&self, target: &CarbonTarget, forecast: &Forecast, actuals: &[Slot], at: Timestamp) {
+    fn record(&self, target: &CarbonTarget, forecast: &Forecast, actuals: &[Slot], at: Timestamp) {
         // The clock is read to the millisecond below: never stamp what is known too early.
         let received = at.checked_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX);
         let mut archive = self.lock();

@@ -190,10 +190,7 @@ impl Keeper {
         }
         metrics::counter!("state_commits_total").increment(1);
         metrics::counter!("state_records_total").increment(changes.records.len() as u64);
-        if changes.base.as_ref().is_some_and(|base| base.is_last) {
-            self.base = None;
-            metrics::counter!("state_bases_total").increment(1);
-        }
+        self.end_base(&changes);
         self.act(state, queue, &changes.records, replies);
     }
 
@@ -287,11 +284,17 @@ impl Keeper {
             let mut changes = Changes { outcomes: std::mem::take(&mut self.published), ..Changes::default() };
             self.add_parts(&mut changes, state, PARTS_WITHOUT_HURRY);
             self.disk.commit(&changes)?;
-            if changes.base.is_some_and(|base| base.is_last) {
-                self.base = None;
-            }
+            self.end_base(&changes);
         }
         Ok(())
+    }
+
+    /// The base is whole, if what was committed was the last of it.
+    fn end_base(&mut self, committed: &Changes) {
+        if committed.base.as_ref().is_some_and(|base| base.is_last) {
+            self.base = None;
+            metrics::counter!("state_bases_total").increment(1);
+        }
     }
 }
 
@@ -320,9 +323,7 @@ fn turn_away(state: &State, queue: &Queue, batch: Vec<(Input, Reply)>, refused: 
 
 /// Acts upon one record: the engine, and the archive of what was forecast.
 pub(crate) fn act_upon(engine: &mut Engine, state: &State, record: &Record) -> Answer {
-    if let Input::Forecast { target, forecast, actuals, .. } = &record.input {
-        state.vintages.record(target, forecast, actuals, record.at);
-    }
+    state.vintages.keep(record);
     let started = matches!(record.input, Input::Tick).then(Instant::now);
     let answer = engine.apply(record);
     if let (Some(started), Answer::Ticked(tick)) = (started, &answer) {

@@ -60,11 +60,7 @@ pub(crate) fn restore(
     let registry = Registry::builtin();
     let recovered = recover(&mut disk, &registry, &options.targets, &mut |kept, _| match kept {
         Kept::Part(_, Part::Archive(archive)) => state.vintages.restore(*archive),
-        Kept::Record(_, record) => {
-            if let Input::Forecast { target, forecast, actuals, .. } = &record.input {
-                state.vintages.record(target, forecast, actuals, record.at);
-            }
-        }
+        Kept::Record(_, record) => state.vintages.keep(&record),
         Kept::Part(..) => {}
     });
     let path = settings.folder.join(FILE);

@@ -36,13 +36,7 @@ pub(super) fn write(
 fn text(replayed: &Replayed, name: &str, paint: &Paint, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", paint.bold("engine-sim replay"))?;
     writeln!(out)?;
-    let mut say = |what: &str, text: &str| {
-        for (index, line) in wrapped(text, COLUMNS - 14).iter().enumerate() {
-            let what = if index == 0 { what } else { "" };
-            writeln!(out, "  {}{line}", paint.dim(&format!("{what:<12}")))?;
-        }
-        Ok::<(), io::Error>(())
-    };
+    let mut say = |what: &str, text: &str| row(what, text, paint, out);
     say("export", &format!("{name}, written {}", replayed.exported_at))?;
     match replayed.span {
         None => say("span", &format!("no records after the base before record {}", replayed.first))?,
@@ -96,6 +90,15 @@ fn text(replayed: &Replayed, name: &str, paint: &Paint, out: &mut impl Write) ->
     }
 }
 
+/// A word, and beside it what there is to say, in as many lines as it takes.
+fn row(what: &str, text: &str, paint: &Paint, out: &mut impl Write) -> io::Result<()> {
+    for (index, line) in wrapped(text, COLUMNS - 14).iter().enumerate() {
+        let what = if index == 0 { what } else { "" };
+        writeln!(out, "  {}{line}", paint.dim(&format!("{what:<12}")))?;
+    }
+    Ok(())
+}
+
 fn compared(replayed: &Replayed) -> String {
     let difference = if replayed.difference.is_some() { ", up to the first difference" } else { "" };
     format!("{}{difference}", publications(replayed.compared))
@@ -120,13 +123,7 @@ fn difference(
     let head = format!("Not the same: {id} at {}, record {}, line {}", record.at, record.number, record.line);
     writeln!(out, "  {}", paint.red(&head))?;
     writeln!(out)?;
-    let mut say = |what: &str, text: &str| {
-        for (index, line) in wrapped(text, COLUMNS - 14).iter().enumerate() {
-            let what = if index == 0 { what } else { "" };
-            writeln!(out, "  {}{line}", paint.dim(&format!("{what:<12}")))?;
-        }
-        Ok::<(), io::Error>(())
-    };
+    let mut say = |what: &str, text: &str| row(what, text, paint, out);
     say("then", &then.as_ref().map_or_else(|| "nothing was published".to_owned(), shown))?;
     match now {
         None => say("now", "nothing is published")?,
