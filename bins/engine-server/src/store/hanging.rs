@@ -50,8 +50,9 @@ fn a_disk_that_hangs_stops_no_evaluation() {
         assert!(Instant::now() < deadline, "the disk holds up evaluations");
         std::thread::yield_now();
     }
-    drop(hung);
+    // Taken while it still hangs: the base that follows may be there before this thread goes on.
     let mended = now();
+    drop(hung);
 
     assert!(matches!(configure(&state, &id, 0.2), Answer::Configured(Ok(accepted)) if accepted.changed));
     // What a replay can begin with comes after what was not written down.
