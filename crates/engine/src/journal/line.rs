@@ -9,7 +9,7 @@ use crate::stored::Part;
 /// Number of this format.
 pub const LINES_VERSION: u64 = 1;
 
-/// One line of an export. [`Line::Header`] comes first, then the parts of a base, then records, each after what it
+/// One line of an export. [`Line::header`] comes first, then the parts of a base, then records, each after what it
 /// published.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]

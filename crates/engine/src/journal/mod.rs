@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Whoever keeps every [`Record`] from an engine's beginning, or from a base of [`Part`](crate::Part)s on, can
-//! make that engine again with [`Engine::apply`]: the same inputs in the same order give the same bytes.
+//! make that engine again with [`Engine::apply`](crate::Engine::apply): the same inputs in the same order give the same bytes.
 
 mod apply;
 mod line;
