@@ -8,11 +8,12 @@
 #![expect(clippy::unwrap_used, reason = "a bench may stop where something is wrong")]
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use benches::Server;
 
 /// How long each combination is measured.
 const SECONDS: f64 = 2.0;
@@ -23,7 +24,7 @@ const ORIGIN: f64 = 1_629.0;
 
 fn main() {
     let given: Vec<String> = std::env::args().skip(1).filter(|given| given != "--bench").collect();
-    let Some(server) = server() else {
+    let Some(server) = Server::path() else {
         benches::print("durable: no server to run; cargo build --release -p engine-server\n");
         return;
     };
@@ -78,13 +79,6 @@ struct Measured {
     p99: f64,
 }
 
-/// The release build beside this bench.
-fn server() -> Option<PathBuf> {
-    let own = std::env::current_exe().ok()?;
-    let built = own.parent()?.parent()?.join("engine-server");
-    built.exists().then_some(built)
-}
-
 /// Durable appends a second.
 fn fsyncs(path: &Path) -> f64 {
     let mut file = File::create(path).unwrap();
@@ -97,29 +91,12 @@ fn fsyncs(path: &Path) -> f64 {
     f64::from(count) / started.elapsed().as_secs_f64()
 }
 
-struct Running {
-    child: Child,
-    address: String,
-}
+struct Running(Server);
 
 impl Running {
-    fn start(server: &Path, state: Option<&Path>) -> Self {
-        let mut command = Command::new(server);
-        command.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
-        command.args(["--carbon-provider", "static:250", "--loglevel", "ERROR"]);
-        if let Some(state) = state {
-            command.arg("--state-dir").arg(state);
-        }
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().to_owned();
-        let running = Self { child, address };
-        while !Client::new(&running.address).ask("GET", "/readyz", "").starts_with("HTTP/1.1 200") {
-            std::thread::yield_now();
-        }
-        running
+    fn start(server: &PathBuf, state: Option<&Path>) -> Self {
+        let folder = state.map(|state| ["--state-dir", state.to_str().unwrap()]);
+        Self(Server::engine(server, folder.iter().flatten().copied().collect::<Vec<_>>().as_slice()))
     }
 
     fn measure(&self, kind: Kind, clients: usize) -> Measured {
@@ -141,7 +118,7 @@ impl Running {
     /// took, in seconds.
     fn run(&self, kind: Kind, clients: impl Iterator<Item = usize>, end: Instant) -> Vec<f64> {
         let mut clients: Vec<(usize, Client)> =
-            clients.map(|index| (index, Client::new(&self.address))).collect();
+            clients.map(|index| (index, Client::new(&self.0.address))).collect();
         let mut times = Vec::new();
         for (index, client) in &mut clients {
             let configured = client.ask("PUT", &format!("/config/bench/s{index}"), "{}");
@@ -176,13 +153,6 @@ impl Running {
             number += 1;
         }
         times
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -10,6 +10,8 @@
     reason = "constants in range; a bench may stop where one is not"
 )]
 
+mod server;
+
 use std::hint::black_box;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use models::{CarbonIntensity, Flavour, FlavourSet, Forecast, Overrides, Precision, Slot, Timestamp};
 use serde_json::{Value, json};
+
+pub use server::{Server, ask};
 
 /// How long one measurement runs.
 const BUDGET: Duration = Duration::from_millis(400);

@@ -1,12 +1,13 @@
 //! What handlers and tasks share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::journal::{Answer, Input, Record};
-use engine::{Board, Engine, Tick};
+use engine::{Board, Engine, EngineOptions, Tick};
 use jiff::{RoundMode, SignedDuration, TimestampRound, Unit};
 use models::{ScheduleId, Timestamp};
+use policies::Registry;
 use tokio::sync::Notify;
 
 use crate::store::{Queue, Refused, act_upon};
@@ -18,9 +19,14 @@ pub(crate) struct State {
     pub(crate) board: Arc<Board>,
     /// What was forecast and measured so far.
     pub(crate) vintages: Vintages,
-    /// Something may be due sooner, or other forecasts be wanted.
+    /// Something is due sooner than the loop knew, or other forecasts are wanted.
     pub(crate) wake: Notify,
+    /// What the loop knew when it last looked.
+    pub(crate) known: Known,
     pub(crate) default_id: ScheduleId,
+    /// What this process's engine is made with: the same after a restore.
+    pub(crate) options: EngineOptions,
+    pub(crate) registry: Registry,
     /// Different for every start: entity tags of one process never match another's.
     pub(crate) instance: u64,
     /// Whether anyone who reaches the port may write.
@@ -42,16 +48,19 @@ impl State {
     ) -> Self {
         let board = Arc::clone(engine.board());
         Self {
-            engine: Mutex::new(engine),
             board,
             vintages,
             wake: Notify::new(),
+            known: Known::default(),
             default_id,
+            options: engine.options().clone(),
+            registry: engine.registry().clone(),
             instance,
             anonymous_writes,
             restored: AtomicBool::new(queue.is_none()),
             queue,
             ready: AtomicBool::new(false),
+            engine: Mutex::new(engine),
         }
     }
 
@@ -96,15 +105,22 @@ impl State {
             let mut engine = self.engine();
             queue.note_unrecorded(1);
             act_upon(&mut engine, self, &Record { at: now(), input: *input });
-            drop(engine);
-            self.wake.notify_one();
+            self.wake_for(&engine);
         }
     }
 
     fn act_at_once(&self, input: Input) -> Answer {
-        let answer = act_upon(&mut self.engine(), self, &Record { at: now(), input });
-        self.wake.notify_one();
+        let mut engine = self.engine();
+        let answer = act_upon(&mut engine, self, &Record { at: now(), input });
+        self.wake_for(&engine);
         answer
+    }
+
+    /// Wakes the loop, if what it waits for has changed.
+    pub(crate) fn wake_for(&self, engine: &Engine) {
+        if self.known.is_outdated_by(engine) {
+            self.wake.notify_one();
+        }
     }
 
     /// Evaluates what is due, unless whoever writes things down does that. `None`: it does.
@@ -137,6 +153,32 @@ impl State {
     pub(crate) fn set_restored(&self) {
         self.restored.store(true, Ordering::Release);
     }
+}
+
+/// What the loop waits for: written and read with the engine in hand, so that nothing comes in between. A storm of
+/// PUTs need not wake the loop for each.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The next evaluation, in milliseconds since 1970; nothing is due for ever where that is the last one there is.
+    due: AtomicI64,
+    wanted_revision: AtomicU64,
+}
+
+impl Known {
+    /// Notes what there is to wait for.
+    pub(crate) fn note(&self, engine: &Engine) {
+        self.due.store(due_millis(engine), Ordering::Relaxed);
+        self.wanted_revision.store(engine.wanted_revision(), Ordering::Relaxed);
+    }
+
+    fn is_outdated_by(&self, engine: &Engine) -> bool {
+        due_millis(engine) < self.due.load(Ordering::Relaxed)
+            || engine.wanted_revision() != self.wanted_revision.load(Ordering::Relaxed)
+    }
+}
+
+fn due_millis(engine: &Engine) -> i64 {
+    engine.next_due().map_or(i64::MAX, Timestamp::as_millisecond)
 }
 
 /// The wall clock, to the millisecond: what is published reads better, and nothing here is finer.

@@ -47,22 +47,22 @@ pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: Pro
             recorder.run_upkeep();
             upkept = Instant::now();
         }
-        let wait = match tick {
-            Some(Tick { next_due: Some(due), .. }) => until(due, now()).min(LONGEST_WAIT),
+        let (due, revision) = {
+            let engine = state.engine();
+            state.known.note(&engine);
+            (engine.next_due(), engine.wanted_revision())
+        };
+        let wait = match (tick, due) {
             // Whoever writes things down may stop doing it.
-            None => WATCH,
-            Some(_) => LONGEST_WAIT,
+            (None, _) => WATCH,
+            (Some(_), due) => due.map_or(LONGEST_WAIT, |due| until(due, now()).min(LONGEST_WAIT)),
         };
         if wait.is_zero() {
             // More is due already: let requests in between.
             tokio::task::yield_now().await;
             continue;
         }
-        let wait = if wanted_revision == Some(state.engine().wanted_revision()) {
-            wait
-        } else {
-            wait.min(WANTED_PAUSE)
-        };
+        let wait = if wanted_revision == Some(revision) { wait } else { wait.min(WANTED_PAUSE) };
         let _ = tokio::time::timeout(wait, state.wake.notified()).await;
     }
 }

@@ -135,7 +135,7 @@ impl Engine {
                 let check = |target: &CarbonTarget| refused.get(target).cloned().map_or(Ok(()), Err);
                 match self.setup(id, session.overrides.clone(), check) {
                     Ok(setup) => {
-                        let before = session.target.clone();
+                        let before = session.wanted();
                         let Some(session) = self.sessions.get_mut(id) else { continue };
                         session.restart(setup, now);
                         self.follow(id, Some(&before));

@@ -121,6 +121,11 @@ impl Engine {
         &self.board
     }
 
+    /// What it was made with.
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
     /// The policies this engine knows.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -155,14 +160,8 @@ impl Engine {
         overrides: Overrides,
         now: Timestamp,
     ) -> Result<Accepted, ConfigureError> {
-        let refused = self.refused(&overrides);
+        let refused = self.options.refused(&overrides);
         self.configure_checked(id, overrides, refused.as_deref(), now)
-    }
-
-    /// Why the carbon target of a configuration is none, where no provider has it.
-    pub fn refused(&self, overrides: &Overrides) -> Option<String> {
-        let config = Config::resolve(&self.options.defaults, overrides);
-        self.options.targets.check(config.carbon_target()).err()
     }
 
     /// [`Engine::configure`] where it is known why no provider has the carbon target, if that is so.
@@ -198,7 +197,7 @@ impl Engine {
             session.warnings = setup.warnings;
             return Ok(Accepted { changed: false, warnings: said(session), generation: session.generation });
         }
-        let before = session.target.clone();
+        let before = session.wanted();
         let ended = session.reconfigure(setup, now);
         let mut warnings: Vec<String> = said(session);
         if ended {
@@ -239,7 +238,7 @@ impl Engine {
         let setup = self.setup(id, Overrides::default(), |_| Ok(()))?;
         self.touch(id);
         if let Some(session) = self.sessions.get_mut(id) {
-            let before = session.target.clone();
+            let before = session.wanted();
             let generation = session.generation + 1;
             let due = session.due;
             *session = Session { generation, due, ..Session::new(setup) };
@@ -455,14 +454,14 @@ impl Engine {
     pub fn wanted(&self) -> BTreeMap<CarbonTarget, WantedForecast> {
         let mut wanted: BTreeMap<CarbonTarget, WantedForecast> = BTreeMap::new();
         for session in self.sessions.values() {
-            let ttl = seconds(session.config.number(Setting::CarbonCacheTtl));
-            let timeout = seconds(session.config.number(Setting::CarbonTimeout));
+            let (target, own) = session.wanted();
             wanted
-                .entry(session.target.clone())
+                .entry(target)
                 .and_modify(|all| {
-                    *all = WantedForecast { ttl: all.ttl.min(ttl), timeout: all.timeout.max(timeout) };
+                    *all =
+                        WantedForecast { ttl: all.ttl.min(own.ttl), timeout: all.timeout.max(own.timeout) };
                 })
-                .or_insert(WantedForecast { ttl, timeout });
+                .or_insert(own);
         }
         wanted
     }
@@ -526,14 +525,17 @@ impl Engine {
         self.options.seed ^ id.spread().to_bits()
     }
 
-    /// Notes which forecast a schedule follows now.
-    pub(crate) fn follow(&mut self, id: &ScheduleId, before: Option<&CarbonTarget>) {
-        self.wanted_revision += 1;
-        let Some(session) = self.sessions.get(id) else {
+    /// Notes which forecast a schedule follows now, after what it wanted before.
+    pub(crate) fn follow(&mut self, id: &ScheduleId, before: Option<&(CarbonTarget, WantedForecast)>) {
+        let Some(wanted) = self.sessions.get(id).map(Session::wanted) else {
             return;
         };
-        let target = session.target.clone();
-        if let Some(before) = before.filter(|before| **before != target) {
+        if before == Some(&wanted) {
+            return;
+        }
+        self.wanted_revision += 1;
+        let (target, _) = wanted;
+        if let Some((before, _)) = before.filter(|(before, _)| *before != target) {
             self.unfollow(id, before);
         }
         self.by_target.entry(target).or_default().insert(id.clone());

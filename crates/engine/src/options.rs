@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Overrides, Timestamp};
+use models::{CarbonTarget, Config, Overrides, Timestamp};
 
 /// How instants of different schedules relate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,6 +60,13 @@ pub struct EngineOptions {
     pub max_schedules: usize,
     /// Which carbon targets exist. A schedule that asks for another follows the default one, and says so.
     pub targets: Arc<dyn TargetCheck>,
+}
+
+impl EngineOptions {
+    /// Why the carbon target of a configuration is none, where no provider has it.
+    pub fn refused(&self, overrides: &Overrides) -> Option<String> {
+        self.targets.check(Config::resolve(&self.defaults, overrides).carbon_target()).err()
+    }
 }
 
 impl Default for EngineOptions {

@@ -13,6 +13,7 @@ use policies::{Menu, Policy};
 use providers::DemandEstimator;
 use providers::own::DemandLearner;
 
+use crate::answers::WantedForecast;
 use crate::board::Totals;
 use crate::cadence::Cadence;
 use crate::evaluate::menu_warnings;
@@ -207,6 +208,13 @@ impl Session {
             self.savings.charge(&self.config, self.menu.as_ref());
             self.believed = believed;
         }
+    }
+
+    /// Which forecast it follows, and what it asks of it.
+    pub(crate) fn wanted(&self) -> (CarbonTarget, WantedForecast) {
+        let ttl = seconds(self.config.number(Setting::CarbonCacheTtl));
+        let timeout = seconds(self.config.number(Setting::CarbonTimeout));
+        (self.target.clone(), WantedForecast { ttl, timeout })
     }
 
     /// All there is to say of the configuration.

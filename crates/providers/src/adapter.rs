@@ -22,6 +22,15 @@ pub trait Adapter: Send + Sync + fmt::Debug {
     /// [`NotUnderstood`] if this provider has no such target.
     fn plan(&self, target: &CarbonTarget, now: Timestamp) -> Result<Plan, NotUnderstood>;
 
+    /// Whether there would be a [`Adapter::plan`]; cheap also where that is a whole forecast.
+    ///
+    /// # Errors
+    ///
+    /// As [`Adapter::plan`]'s.
+    fn check(&self, target: &CarbonTarget, now: Timestamp) -> Result<(), NotUnderstood> {
+        self.plan(target, now).map(|_: Plan| ())
+    }
+
     /// Reads the answer to the request that [`Adapter::plan`] made for `target`; `now` is the receipt.
     ///
     /// # Errors
@@ -157,6 +166,10 @@ impl Request {
 
     /// A text that is only shown, without any part of the secrets of the request or of its query, in case they
     /// were echoed. To be called before anything is cut off.
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(dead_code, reason = "messages with an answer's words come by HTTP")
+    )]
     pub(crate) fn shown(&self, text: Vec<u8>) -> Vec<u8> {
         let secrets: Vec<_> = self.secrets().into_iter().chain(self.query_values()).collect();
         echo::masked(text, &secrets, Extent::Part)

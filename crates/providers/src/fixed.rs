@@ -53,6 +53,10 @@ impl Adapter for Fixed {
         })
     }
 
+    fn check(&self, _: &CarbonTarget, _: Timestamp) -> Result<(), NotUnderstood> {
+        Ok(())
+    }
+
     fn parse(&self, _: &CarbonTarget, _: &[u8], now: Timestamp) -> Result<Answer, BadAnswer> {
         self.forecast(now).map(Answer::from).map_err(|_| BadAnswer::Empty { provider: NAME.to_owned() })
     }

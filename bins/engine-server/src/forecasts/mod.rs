@@ -16,7 +16,7 @@ use engine::journal::Input;
 use engine::{TargetCheck, WantedForecast};
 use models::{CarbonTarget, Signal, Timestamp};
 use providers::{
-    Adapter, Asked, Attempt, AttemptError, Chain, CircuitChange, Job, Limits, Link, LinkStatus, News, Plan,
+    Adapter, Asked, Attempt, AttemptError, Chain, CircuitChange, Job, Limits, Link, LinkStatus, News,
     RefreshError, Refresher, Status, Wanted,
 };
 
@@ -245,6 +245,6 @@ pub(crate) struct ChainTargets(pub(crate) Vec<Arc<dyn Adapter>>);
 impl TargetCheck for ChainTargets {
     fn check(&self, target: &CarbonTarget) -> Result<(), String> {
         let Some(first) = self.0.first() else { return Ok(()) };
-        first.plan(target, now()).map(|_: Plan| ()).map_err(|problem| problem.to_string())
+        first.check(target, now()).map_err(|problem| problem.to_string())
     }
 }

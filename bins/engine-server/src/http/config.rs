@@ -21,12 +21,9 @@ pub(crate) async fn put(
     access::may_write(&request, &state)?;
     let id = schedule_id(&path)?;
     let body = body::json_object(&request, payload).await?;
-    let (ParsedOverrides { overrides, ignored }, refused) = {
-        let engine = state.engine();
-        let parsed = understand(&body, engine.registry()).map_err(Problem::invalid)?;
-        let refused = engine.refused(&parsed.overrides);
-        (parsed, refused)
-    };
+    let ParsedOverrides { overrides, ignored } =
+        understand(&body, &state.registry).map_err(Problem::invalid)?;
+    let refused = state.options.refused(&overrides);
     let Answer::Configured(accepted) = state.act(Input::Configure { id, overrides, refused }).await? else {
         return Err(Problem::confused());
     };

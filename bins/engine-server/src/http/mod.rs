@@ -71,20 +71,28 @@ pub(crate) fn serve(
     Ok(server.run())
 }
 
+/// Whole paths first, then what is asked most: a path is held against one pattern after the other.
 fn routes(app: &mut web::ServiceConfig) {
-    app.service(reading("/healthz", web::to(health::healthz)))
+    app.service(reading("/schedule", web::to(schedule::get_default)))
+        .service(reading("/healthz", web::to(health::healthz)))
         .service(reading("/livez", web::to(health::livez)))
         .service(reading("/readyz", web::to(health::readyz)))
         .service(reading("/forecasts", web::to(forecasts::list)))
         .service(reading("/schedules", web::to(schedule::list)))
-        .service(reading("/schedule", web::to(schedule::get_default)))
+        .service(
+            resource("/setschedule", "POST, DELETE")
+                .route(web::to(manual::post_default).method(Method::POST))
+                .route(web::to(manual::delete_default).method(Method::DELETE)),
+        )
         .service(reading("/schedule/{namespace}/{name}", web::to(schedule::get)))
-        .service(reading("/forecasts/{target}/vintages", web::to(vintages::vintages)))
-        .service(reading("/forecasts/{target}/actuals", web::to(vintages::actuals)))
+        .service(
+            resource("/feedback/{namespace}/{name}", "POST")
+                .route(web::to(feedback::post).method(Method::POST)),
+        )
         .service(
             resource("/config/{namespace}/{name}", "GET, HEAD, PUT, DELETE")
-                .route(get_or_head(web::to(config::get)))
                 .route(web::to(config::put).method(Method::PUT))
+                .route(get_or_head(web::to(config::get)))
                 .route(web::to(config::delete).method(Method::DELETE)),
         )
         .service(
@@ -92,15 +100,8 @@ fn routes(app: &mut web::ServiceConfig) {
                 .route(web::to(manual::post).method(Method::POST))
                 .route(web::to(manual::delete).method(Method::DELETE)),
         )
-        .service(
-            resource("/setschedule", "POST, DELETE")
-                .route(web::to(manual::post_default).method(Method::POST))
-                .route(web::to(manual::delete_default).method(Method::DELETE)),
-        )
-        .service(
-            resource("/feedback/{namespace}/{name}", "POST")
-                .route(web::to(feedback::post).method(Method::POST)),
-        );
+        .service(reading("/forecasts/{target}/vintages", web::to(vintages::vintages)))
+        .service(reading("/forecasts/{target}/actuals", web::to(vintages::actuals)));
 }
 
 fn get_or_head(route: Route) -> Route {

@@ -212,6 +212,7 @@ impl Keeper {
                 answers.push(answer);
             }
             self.next_due = engine.next_due();
+            state.wake_for(&engine);
         }
         self.next += records.len() as u64;
         for (reply, answer) in replies.into_iter().zip(answers) {
@@ -220,7 +221,6 @@ impl Keeper {
                 let _ = reply.send(Ok(answer));
             }
         }
-        state.wake.notify_one();
     }
 
     fn fail(&mut self, queue: &Queue, problem: &StoreError) {
@@ -317,8 +317,7 @@ fn turn_away(state: &State, queue: &Queue, batch: Vec<(Input, Reply)>, refused: 
     if unrecorded > 0 {
         queue.note_unrecorded(unrecorded);
     }
-    drop(engine);
-    state.wake.notify_one();
+    state.wake_for(&engine);
 }
 
 /// Acts upon one record: the engine, and the archive of what was forecast.

@@ -178,7 +178,7 @@ impl Live {
         match event.clone() {
             Event::Put(schedule, body) => {
                 let overrides = overrides(body);
-                let refused = self.engine.refused(&overrides);
+                let refused = self.engine.options().refused(&overrides);
                 self.take(Input::Configure { id: id(schedule), overrides, refused });
             }
             Event::Remove(schedule) => drop(self.take(Input::Remove { id: id(schedule) })),

@@ -131,6 +131,11 @@ impl Adapter for TraceAdapter {
         Ok(Plan::Known(forecast.with_signal(self.signal).with_accounting(self.accounting)))
     }
 
+    fn check(&self, _: &CarbonTarget, _: Timestamp) -> Result<(), NotUnderstood> {
+        // A trace has a slot at least, and serves every target.
+        Ok(())
+    }
+
     fn signal(&self) -> Signal {
         self.signal
     }
