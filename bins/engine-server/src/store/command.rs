@@ -1,5 +1,6 @@
 //! `engine-server state`: looking after what lasts, while no server has it.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -142,61 +143,100 @@ fn check(path: &Path, as_json: bool) -> anyhow::Result<()> {
 
 fn export(path: &Path, from: Option<Timestamp>, to: &str) -> anyhow::Result<()> {
     let disk = existing(path)?;
-    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match to {
-        "-" => Box::new(io::stdout().lock()),
-        file => {
-            let created = File::options().write(true).create_new(true).open(file);
-            Box::new(created.with_context(|| format!("{file} cannot be made: expected a name that is free"))?)
-        }
-    });
-    let written = |error: io::Error| StoreError::Io(format!("the export cannot be written: {error}"));
-    let out = std::cell::RefCell::new(&mut out);
-    let put = |line: &Line| writeln!(out.borrow_mut(), "{}", line.to_text()?).map_err(written);
-    put(&Line::header(now()))
+    let Some(begins) = disk.begins(from) else {
+        bail!("there is nothing in {} yet: expected one that a server was started with", path.display());
+    };
+    if let Some(from) = from.filter(|from| begins > *from) {
+        writeln!(
+            io::stderr(),
+            "engine-server: nothing from before {begins} is kept: the export begins then, not at {from}"
+        )?;
+    }
+    if to == "-" {
+        return write_export(&disk, from, path, io::stdout().lock());
+    }
+    let created = File::options().write(true).create_new(true).open(to);
+    let file = created.with_context(|| format!("{to} cannot be made: expected a name that is free"))?;
+    let written = write_export(&disk, from, path, &file).and_then(|()| Ok(file.sync_all()?));
+    if written.is_err() {
+        // Half of a copy is none.
+        let _ = fs::remove_file(to);
+    }
+    written
+}
+
+fn write_export(disk: &Disk, from: Option<Timestamp>, path: &Path, to: impl Write) -> anyhow::Result<()> {
+    let out = RefCell::new(BufWriter::new(to));
+    let failed = RefCell::new(None);
+    let put = |line: &Line| {
+        let text = line.to_text()?;
+        writeln!(out.borrow_mut(), "{text}").map_err(|error| {
+            let told = StoreError::Io(error.to_string());
+            *failed.borrow_mut() = Some(error);
+            told
+        })
+    };
+    let (mut parts, mut records) = (0, 0);
+    let written = put(&Line::header(now(), disk.begins(from)))
         .and_then(|()| {
             disk.read(
                 from,
                 &mut |kept| {
                     put(&match kept {
-                        Kept::Part(before, part) => Line::Part(before, Box::new(part)),
-                        Kept::Record(number, record) => Line::Record(number, record),
+                        Kept::Part(before, part) => {
+                            parts += 1;
+                            Line::Part(before, Box::new(part))
+                        }
+                        Kept::Record(number, record) => {
+                            records += 1;
+                            Line::Record(number, record)
+                        }
                     })
                 },
                 &mut |number, outcomes| put(&Line::Published(number, outcomes)),
             )
         })
-        .map_err(|problem| advice(path, &problem))?;
-    out.into_inner().flush()?;
-    Ok(())
+        .and_then(|()| put(&Line::End { parts, records }));
+    match (written, failed.take()) {
+        (_, Some(error)) => Err(error).context("the export cannot be written"),
+        (Err(problem), None) => Err(advice(path, &problem)),
+        (Ok(()), None) => out.into_inner().flush().context("the export cannot be written"),
+    }
 }
 
 fn import(folder: &Path, from: &str) -> anyhow::Result<()> {
     let path = folder.join(FILE);
-    if path.exists() {
-        bail!("there is a state in {} already: expected a folder without one", folder.display());
-    }
+    expect_none(&path)?;
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let input: Box<dyn BufRead> = match from {
         "-" => Box::new(io::stdin().lock()),
         file => Box::new(BufReader::new(File::open(file).with_context(|| format!("{file} cannot be read"))?)),
     };
-    // Under its name only once all of it is there.
-    let part = folder.join(format!("{FILE}.part"));
-    if part.exists() {
-        fs::remove_file(&part)?;
-    }
-    let result = write_lines(&part, input);
-    let (schedules, records) = match result {
-        Ok(counts) => counts,
-        Err(problem) => {
-            let _ = fs::remove_file(&part);
-            return Err(problem.context(format!("nothing was imported from {from}")));
-        }
-    };
-    fs::rename(&part, &path)?;
-    File::open(folder).and_then(|folder| folder.sync_all())?;
+    // Under its name only once all of it is there, and never another import's.
+    let part = folder.join(format!("{FILE}.{}.part", std::process::id()));
+    let moved = write_lines(&part, input).and_then(|counts| {
+        let lock = File::open(folder)?;
+        lock.lock()?;
+        // A server may have begun here meanwhile.
+        expect_none(&path)?;
+        fs::rename(&part, &path)?;
+        lock.sync_all()?;
+        Ok(counts)
+    });
+    let (schedules, records) = moved.map_err(|problem| {
+        let _ = fs::remove_file(&part);
+        problem.context(format!("nothing was imported from {from}"))
+    })?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}: {schedules} schedules and {records} records since", path.display())?;
+    Ok(())
+}
+
+/// Nothing that is there is ever written over.
+fn expect_none(path: &Path) -> anyhow::Result<()> {
+    if path.exists() {
+        bail!("there is a state in {} already: expected a folder without one", path.display());
+    }
     Ok(())
 }
 
@@ -205,10 +245,15 @@ fn write_lines(path: &Path, input: Box<dyn BufRead>) -> anyhow::Result<(usize, u
     let mut disk = Disk::at(path, ALL)?;
     let (mut parts, mut first, mut base): (Vec<Part>, u64, Option<u64>) = (Vec::new(), 0, None);
     let mut changes = Changes::default();
-    let at = now();
+    let mut at = now();
+    let (mut records, mut end) = (0_u64, None);
     for (number, line) in (1..).zip(input.lines()) {
-        match Line::from_text(&line?, number)? {
-            Line::CarbonAwareEngineState { .. } => {}
+        let line = Line::from_text(&line?, number)?;
+        if end.is_some() {
+            bail!("line {number} follows the last one: expected one export");
+        }
+        match line {
+            Line::CarbonAwareEngineState { based_at, .. } => at = based_at.unwrap_or(at),
             Line::Part(before, part) => {
                 if base.is_some_and(|base| base != before) {
                     bail!("line {number} is a part of another base");
@@ -224,13 +269,27 @@ fn write_lines(path: &Path, input: Box<dyn BufRead>) -> anyhow::Result<(usize, u
                 }
             }
             Line::Published(number, outcomes) => changes.outcomes.push((number, outcomes)),
-            Line::Record(number, record) => changes.records.push((number, *record)),
+            Line::Record(number, record) => {
+                records += 1;
+                changes.records.push((number, *record));
+            }
+            Line::End { parts, records } => end = Some((parts, records)),
         }
         if changes.records.len() >= ROWS {
             disk.commit(&std::mem::take(&mut changes))?;
         }
     }
     let Some(before) = base else { bail!("there is no state in it: expected the parts of a base") };
+    let found = (first + parts.len() as u64, records);
+    match end {
+        Some(end) if end == found => {}
+        Some((parts, records)) => bail!(
+            "lines are missing: it has {} parts and {} records, its last line says {parts} and {records}",
+            found.0,
+            found.1
+        ),
+        None => bail!("it was cut off: expected the last line of `engine-server state export`"),
+    }
     changes.base = Some(BaseParts { before, at, first, parts, is_last: true });
     disk.commit(&changes)?;
     let targets: Arc<dyn TargetCheck> = Arc::new(AnyTarget);

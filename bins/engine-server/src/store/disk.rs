@@ -231,12 +231,7 @@ impl Disk {
         take: &mut dyn FnMut(Kept) -> Result<(), StoreError>,
         published: &mut dyn FnMut(u64, Vec<Outcome>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let whole = || self.bases.iter().filter(|(_, base)| base.is_whole);
-        let chosen = match at {
-            None => whole().next_back(),
-            Some(at) => whole().rfind(|(_, base)| base.at <= at).or_else(|| whole().next()),
-        };
-        let Some((base, Base { before, .. })) = chosen else { return Ok(()) };
+        let Some((base, Base { before, .. })) = self.chosen(at) else { return Ok(()) };
         let read = self.database()?.begin_read().map_err(of_transaction)?;
         let (sender, receiver) = sync_channel(ROWS_AHEAD);
         // Reading and unpacking take about as long as what is done with it: each in a thread of its own.
@@ -266,6 +261,20 @@ impl Disk {
             }
             Ok(())
         })
+    }
+
+    /// When the base was begun that [`Disk::read`] hands out.
+    pub(crate) fn begins(&self, at: Option<Timestamp>) -> Option<Timestamp> {
+        self.chosen(at).map(|(_, base)| base.at)
+    }
+
+    /// The newest whole base, or the newest that was made by `at`; the oldest where none is as old.
+    fn chosen(&self, at: Option<Timestamp>) -> Option<&(u64, Base)> {
+        let whole = || self.bases.iter().filter(|(_, base)| base.is_whole);
+        match at {
+            None => whole().next_back(),
+            Some(at) => whole().rfind(|(_, base)| base.at <= at).or_else(|| whole().next()),
+        }
     }
 
     /// The first instant that a replay can begin with.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::eventually;
 use crate::server::{Launch, Server};
 
-fn launch(folder: &Path) -> Launch {
+pub(crate) fn launch(folder: &Path) -> Launch {
     keeping(Launch::new(), folder)
 }
 
@@ -18,24 +18,24 @@ fn keeping(launch: Launch, folder: &Path) -> Launch {
     launch.arg("--carbon-provider").arg("static:250").arg("--state-dir").arg(folder.to_str().unwrap())
 }
 
-fn start(launch: Launch) -> Server {
+pub(crate) fn start(launch: Launch) -> Server {
     let server = launch.start();
     eventually("it is ready", || (server.get("/readyz").status == 200).then_some(()));
     server
 }
 
 /// `engine-server state ..`
-fn state(arguments: &[&str]) -> Output {
+pub(crate) fn state(arguments: &[&str]) -> Output {
     arguments.iter().fold(Launch::bare().arg("state"), |launch, argument| launch.arg(argument)).run()
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
 /// Refused at once, with a message that says where, what, and what to do.
 #[track_caller]
-fn assert_refused(output: &Output, folder: &Path, expected: &[&str]) {
+pub(crate) fn assert_refused(output: &Output, folder: &Path, expected: &[&str]) {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = text(&output.stderr);
     let told = told.lines().last().unwrap_or_default();
@@ -302,6 +302,7 @@ fn every_failure_that_is_documented_is_tested() {
     let operations = include_str!("../../../../docs/operations.md");
     let tests = [
         include_str!("crash.rs"),
+        include_str!("formats.rs"),
         include_str!("lasting.rs"),
         include_str!("../../src/store/tests.rs"),
         include_str!("../../src/store/hanging.rs"),

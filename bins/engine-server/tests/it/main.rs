@@ -22,6 +22,7 @@ mod faults;
 mod feedback;
 mod forecast_list;
 mod forecasts;
+mod formats;
 mod help;
 mod lasting;
 mod load;

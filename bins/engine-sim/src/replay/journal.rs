@@ -116,6 +116,12 @@ impl Journal {
             };
             let name = self.lines.name();
             match line {
+                Line::End { .. } if then.is_none() => match self.lines.next()? {
+                    None => return Ok(None),
+                    Some(_) => {
+                        bail!("{}: line {at} is the last one: expected nothing after it", self.lines.name())
+                    }
+                },
                 Line::Published(number, outcomes) if number == expected && then.is_none() => {
                     then = Some(outcomes);
                 }
@@ -135,6 +141,7 @@ impl Journal {
                 Line::Part(..) | Line::CarbonAwareEngineState { .. } => {
                     bail!("{name}: line {at}: a part of a base among records: expected record {expected}")
                 }
+                Line::End { .. } => bail!("{name}: line {at}: the last line, expected record {expected}"),
             }
         }
     }

@@ -193,12 +193,14 @@ impl Server {
     pub(crate) fn export(&self, base: usize) -> Vec<String> {
         let (before, parts) = &self.bases[base];
         let first = usize::try_from(*before).unwrap();
-        let mut lines = vec![Line::header(self.now)];
+        let mut lines = vec![Line::header(self.now, None)];
         lines.extend(parts.iter().map(|part| Line::Part(*before, Box::new(part.clone()))));
         for (number, (record, outcomes)) in (*before..).zip(&self.records[first..]) {
             lines.extend(outcomes.clone().map(|outcomes| Line::Published(number, outcomes)));
             lines.push(Line::Record(number, Box::new(record.clone())));
         }
+        let records = (self.records.len() - first) as u64;
+        lines.push(Line::End { parts: parts.len() as u64, records });
         lines.iter().map(|line| line.to_text().unwrap()).collect()
     }
 

@@ -264,6 +264,7 @@ fn what_cannot_be_replayed_is_said_by_line() {
     attempt("no base", without(1));
     attempt("no first line", without(0));
     attempt("two exports", [text(&lines), text(&lines)].concat());
+    attempt("a line after the last one", with(lines.len(), &lines[first_record]));
     attempt("a part of another base", with(first_record, &lines[1].replacen("[0,", "[7,", 1)));
     attempt("a part twice", with(first_record, &lines[1]));
     attempt("a part too late", with(first_record + 1, &lines[1]));

@@ -10,7 +10,7 @@ use crate::stored::Part;
 pub const LINES_VERSION: u64 = 1;
 
 /// One line of an export. [`Line::header`] comes first, then the parts of a base, then records, each after what it
-/// published.
+/// published, and [`Line::End`] last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Line {
@@ -20,6 +20,9 @@ pub enum Line {
         version: u64,
         /// When it was written.
         exported_at: Timestamp,
+        /// When the base was begun that follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        based_at: Option<Timestamp>,
     },
     /// A part of the base that stands before the record of this number.
     Part(u64, Box<Part>),
@@ -27,12 +30,19 @@ pub enum Line {
     Published(u64, Vec<Outcome>),
     /// A record, with its number.
     Record(u64, Box<Record>),
+    /// The last line: without it the export was cut off, and is no copy of anything.
+    End {
+        /// Parts of the base.
+        parts: u64,
+        /// Records after it.
+        records: u64,
+    },
 }
 
 impl Line {
-    /// The first line.
-    pub fn header(exported_at: Timestamp) -> Self {
-        Self::CarbonAwareEngineState { version: LINES_VERSION, exported_at }
+    /// The first line; the base that follows was begun at `based_at`.
+    pub fn header(exported_at: Timestamp, based_at: Option<Timestamp>) -> Self {
+        Self::CarbonAwareEngineState { version: LINES_VERSION, exported_at, based_at }
     }
 
     /// The line as text, without its end.
