@@ -23,6 +23,7 @@ use crate::carbon_args;
 use crate::feedback::Counters;
 use crate::forecasts::CallLimits;
 use crate::logging::{LogFormat, level};
+use crate::security::{self, SecuritySettings};
 use crate::store::{Retention, StoreSettings};
 
 /// What the process was asked to do.
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     /// How much is kept of what was forecast.
     pub(crate) vintages: Bounds,
     pub(crate) anonymous_writes: bool,
+    pub(crate) security: SecuritySettings,
     /// Where state lasts, if anywhere.
     pub(crate) store: Option<StoreSettings>,
     pub(crate) max_schedules: usize,
@@ -120,6 +122,8 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Say whether this configuration could be started, and exit"),
         )
+        .next_help_heading("Access")
+        .args(security::flags())
         .next_help_heading("State")
         .args(state_flags())
         .next_help_heading("Carbon forecasts")
@@ -214,6 +218,7 @@ impl Settings {
             vintages: given.vintages()?,
             store: given.store()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
+            security: SecuritySettings::read(&given)?,
             max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
             workers: given
                 .count("workers")?
@@ -323,7 +328,7 @@ impl Given<'_> {
         ScheduleId::new(namespace, name).map_err(|wrong| self.wrong(name_id, &wrong))
     }
 
-    fn switch(&self, id: &str) -> anyhow::Result<bool> {
+    pub(crate) fn switch(&self, id: &str) -> anyhow::Result<bool> {
         match self.text(id).map(str::to_ascii_lowercase).as_deref() {
             None | Some("false" | "0" | "no" | "off") => Ok(false),
             Some("true" | "1" | "yes" | "on") => Ok(true),
@@ -350,7 +355,7 @@ pub(crate) fn text(name: &'static str, env: &'static str, value: &'static str, h
 }
 
 /// A flag that needs no value, and a variable that has one.
-fn switch(name: &'static str, env: &'static str, help: &'static str) -> Arg {
+pub(crate) fn switch(name: &'static str, env: &'static str, help: &'static str) -> Arg {
     text(name, env, "true|false", help)
         .value_parser(value_parser!(String))
         .num_args(0..=1)

@@ -44,12 +44,13 @@ pub(crate) fn level(name: &str) -> Result<LevelFilter, String> {
     }
 }
 
-/// Starts logging. What dependencies say below a warning is theirs alone. What actix-http says are errors of
+/// Starts logging. What dependencies say below a warning is theirs alone. What actix-http and rustls say are errors of
 /// the other side, a line for every malformed request: anyone could fill the disk with them.
 pub(crate) fn start(level: LevelFilter, format: LogFormat) {
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("actix_http", LevelFilter::OFF)
+        .with_target("rustls", LevelFilter::OFF)
         .with_target("engine_server", level);
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

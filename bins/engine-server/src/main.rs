@@ -7,6 +7,7 @@ mod forecasts;
 mod http;
 mod logging;
 mod metrics;
+mod security;
 mod state;
 mod store;
 mod turn;
@@ -26,6 +27,7 @@ use policies::Registry;
 use args::Settings;
 use feedback::{Counters, Polling};
 use forecasts::{ChainTargets, Refresh};
+use security::Security;
 use state::State;
 use store::{Queue, StoreSettings};
 use vintages::Vintages;
@@ -69,14 +71,16 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     let engine =
         Engine::new(options.clone(), Registry::builtin()).with_publisher(Arc::new(logging::EvaluationLog));
     let warnings = engine.check_defaults().context("the defaults cannot be put in force")?;
+    let mut security = Security::load(&settings.security)?;
     if settings.check {
-        return report(settings, &warnings);
+        return report(settings, &warnings, &security);
     }
     for warning in warnings {
         tracing::warn!("{warning}");
     }
 
     let recorder = metrics::install()?;
+    security.follow()?;
     let vintages = Vintages::new(settings.vintages);
     let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
     let queue = settings.store.as_ref().map(|_| Queue::default());
@@ -93,8 +97,8 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
 
     let workers = settings.workers;
     actix_web::rt::System::new().block_on(async move {
-        let api = http::serve(&state, &refresh, api, workers)?;
-        let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener)?;
+        let api = http::serve(&state, &refresh, api, workers, &security)?;
+        let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener, &security)?;
         // From the announcement on a stop is a good end.
         let stopped = stop_signal()?;
         let begun = tokio::task::spawn_blocking(begin);
@@ -108,7 +112,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
             (actix_web::rt::spawn(api), Some(begun))
         };
         actix_web::rt::spawn(metrics_server);
-        announce(addresses);
+        announce(addresses, &security);
         let mut stopped = std::pin::pin!(stopped);
         let is_stopped = match turning.take() {
             None => false,
@@ -187,10 +191,15 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
 }
 
 /// One line on stdout, whatever the log level: where the server is.
-fn announce((api, metrics): (SocketAddr, SocketAddr)) {
+fn announce((api, metrics): (SocketAddr, SocketAddr), security: &Security) {
+    let scheme = security::scheme(security.tls.as_ref());
+    let metrics_scheme = security::scheme(security.metrics_tls());
     let mut out = std::io::stdout().lock();
     // Whoever closed stdout does not want to know.
-    let _ = writeln!(out, "engine-server listens on http://{api} (metrics on http://{metrics}/metrics)");
+    let _ = writeln!(
+        out,
+        "engine-server listens on {scheme}://{api} (metrics on {metrics_scheme}://{metrics}/metrics)"
+    );
     let _ = out.flush();
 }
 
@@ -208,12 +217,15 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// `--check`: what would be in force.
-fn report(settings: &Settings, warnings: &[String]) -> anyhow::Result<()> {
+fn report(settings: &Settings, warnings: &[String], security: &Security) -> anyhow::Result<()> {
     let config = Config::resolve(&settings.defaults, &Overrides::default());
     let mut out = std::io::stdout().lock();
     writeln!(out, "configuration is valid")?;
     for (key, value) in config.to_json() {
         writeln!(out, "  {key} = {} ({})", value["value"], value["source"].as_str().unwrap_or_default())?;
+    }
+    for line in security.summary() {
+        writeln!(out, "  {line}")?;
     }
     for warning in warnings {
         writeln!(out, "warning: {warning}")?;

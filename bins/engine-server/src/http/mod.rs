@@ -1,6 +1,6 @@
 //! The API: routes, and what every route has in common.
 
-mod access;
+pub(crate) mod access;
 mod body;
 mod config;
 mod feedback;
@@ -25,8 +25,10 @@ use actix_web::{
 use models::ScheduleId;
 
 use crate::forecasts::Refresh;
+use crate::security::{HANDSHAKE_TIMEOUT, Security};
 use crate::state::State;
 use crate::store::Refused;
+use access::{Access, PROBES};
 use problem::Problem;
 
 /// Longest pause between the bytes of a request's head.
@@ -42,7 +44,9 @@ pub(crate) fn serve(
     refresh: &Arc<Refresh>,
     listener: std::net::TcpListener,
     workers: usize,
+    security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
+    let access = Access::of_api(state, security.tokens.as_ref());
     let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
     let server = HttpServer::new(move || {
         App::new()
@@ -57,6 +61,7 @@ pub(crate) fn serve(
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
             .wrap(middleware::from_fn(restored))
+            .wrap(access.clone())
             .wrap(middleware::from_fn(measure::measure))
             .configure(routes)
             .default_service(web::to(not_found))
@@ -66,18 +71,21 @@ pub(crate) fn serve(
         .max_connections(MAX_CONNECTIONS)
         .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(DRAIN_SECONDS)
-        .disable_signals()
-        .listen(listener)?;
+        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+        // A handshake is a connection like any other: it waits for no place of its own.
+        .max_connection_rate(MAX_CONNECTIONS)
+        .disable_signals();
+    let server = match &security.tls {
+        None => server.listen(listener)?,
+        Some(tls) => server.listen_rustls_0_23(listener, tls.config()?)?,
+    };
     Ok(server.run())
 }
 
 /// Whole paths first, then what is asked most: a path is held against one pattern after the other.
 fn routes(app: &mut web::ServiceConfig) {
-    app.service(reading("/schedule", web::to(schedule::get_default)))
-        .service(reading("/healthz", web::to(health::healthz)))
-        .service(reading("/livez", web::to(health::livez)))
-        .service(reading("/readyz", web::to(health::readyz)))
-        .service(reading("/forecasts", web::to(forecasts::list)))
+    app.service(reading("/schedule", web::to(schedule::get_default))).configure(probes);
+    app.service(reading("/forecasts", web::to(forecasts::list)))
         .service(reading("/schedules", web::to(schedule::list)))
         .service(
             resource("/setschedule", "POST, DELETE")
@@ -102,6 +110,13 @@ fn routes(app: &mut web::ServiceConfig) {
         )
         .service(reading("/forecasts/{target}/vintages", web::to(vintages::vintages)))
         .service(reading("/forecasts/{target}/actuals", web::to(vintages::actuals)));
+}
+
+/// Probes, which need no token; the metrics port has them too.
+pub(crate) fn probes(app: &mut web::ServiceConfig) {
+    app.service(reading("/healthz", web::to(health::healthz)))
+        .service(reading("/livez", web::to(health::livez)))
+        .service(reading("/readyz", web::to(health::readyz)));
 }
 
 fn get_or_head(route: Route) -> Route {
@@ -129,7 +144,7 @@ async fn restored(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let state = request.app_data::<web::Data<State>>();
-    let is_probe = matches!(request.path(), "/healthz" | "/livez" | "/readyz");
+    let is_probe = PROBES.contains(&request.path());
     if is_probe || state.is_none_or(|state| state.is_restored()) {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     }

@@ -49,6 +49,22 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
+    /// 401, saying by `challenge` how to authenticate (RFC 6750, 3).
+    pub(crate) fn unauthorized(challenge: &str, detail: &str) -> Self {
+        Self {
+            field: Some((header::WWW_AUTHENTICATE, challenge.into())),
+            ..Self::new(StatusCode::UNAUTHORIZED, detail)
+        }
+    }
+
+    /// 403: the token is known, and not enough.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self {
+            field: Some((header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"".into())),
+            ..Self::new(StatusCode::FORBIDDEN, detail)
+        }
+    }
+
     /// 405, naming what is allowed.
     pub(crate) fn not_allowed(method: &str, allowed: &str) -> Self {
         let detail = format!("{method} is not allowed here: expected {allowed}");

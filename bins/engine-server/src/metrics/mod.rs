@@ -12,7 +12,10 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::forecasts::Refresh;
+use crate::http::access::Access;
+use crate::http::probes;
 use crate::http::problem::Problem;
+use crate::security::{HANDSHAKE_TIMEOUT, Security};
 use crate::state::{State, now};
 use exposition::Exposition;
 
@@ -71,6 +74,7 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
         "Time whose requests were not asked for: polls had failed for too long."
     );
     describe_state();
+    crate::http::access::describe();
     Ok(handle)
 }
 
@@ -100,22 +104,35 @@ struct Sources {
     recorder: PrometheusHandle,
 }
 
-/// Serves `/metrics` on `listener` until told to stop.
+/// Serves `/metrics` and the probes on `listener` until told to stop.
 pub(crate) fn serve(
     state: &Arc<State>,
     refresh: &Arc<Refresh>,
     recorder: PrometheusHandle,
     listener: std::net::TcpListener,
+    security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
+    let access = Access::of_metrics(state, security.metrics_tokens());
+    let probed = web::Data::from(Arc::clone(state));
     let sources =
         web::Data::new(Sources { state: Arc::clone(state), refresh: Arc::clone(refresh), recorder });
     let server = HttpServer::new(move || {
         App::new()
             .app_data(sources.clone())
+            .app_data(probed.clone())
+            .wrap(access.clone())
+            .configure(probes)
             .route("/metrics", web::to(scrape))
             .default_service(web::to(elsewhere))
     });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+    let server = server.workers(1).disable_signals().shutdown_timeout(1);
+    let server = match security.metrics_tls() {
+        None => server.listen(listener)?,
+        Some(tls) => {
+            server.tls_handshake_timeout(HANDSHAKE_TIMEOUT).listen_rustls_0_23(listener, tls.config()?)?
+        }
+    };
+    Ok(server.run())
 }
 
 async fn scrape(request: HttpRequest, sources: web::Data<Sources>) -> Result<HttpResponse, Problem> {
@@ -133,5 +150,5 @@ async fn scrape(request: HttpRequest, sources: web::Data<Sources>) -> Result<Htt
 }
 
 async fn elsewhere() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(StatusCode::NOT_FOUND, "nothing is served here but /metrics"))
+    Err(Problem::new(StatusCode::NOT_FOUND, "nothing is served here but /metrics and the probes"))
 }

@@ -44,7 +44,7 @@ fn only_loopback_may_write() {
         let answer = elsewhere.send(method, path, Some(&body));
         answer.assert_problem(403);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(answer.json()["error"].as_str().unwrap(), @"anonymous writes are accepted from loopback only: start the server with --allow-anonymous-writes to lift this");
+            insta::assert_snapshot!(answer.json()["error"].as_str().unwrap(), @"anonymous writes are accepted from loopback only: start the server with --tokens, or with --allow-anonymous-writes to lift this");
         }
     }
     // Reading is free, and loopback writes.

@@ -7,24 +7,36 @@ use std::net::{SocketAddr, TcpStream};
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
+use ureq::tls::TlsConfig;
 
 use crate::PATIENCE;
 
 /// One address, asked over and over.
 pub(crate) struct Client {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     agent: Agent,
 }
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
+        Self::speaking("http", address, TlsConfig::default())
+    }
+
+    /// By https, trusting and trusted as `tls` says.
+    pub(crate) fn https(address: SocketAddr, tls: TlsConfig) -> Self {
+        Self::speaking("https", address, tls)
+    }
+
+    fn speaking(scheme: &'static str, address: SocketAddr, tls: TlsConfig) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .max_redirects(0)
             .timeout_global(Some(PATIENCE))
+            .tls_config(tls)
             .build();
-        Self { address, agent: config.new_agent() }
+        Self { address, scheme, agent: config.new_agent() }
     }
 
     /// A request with a JSON body, or with none.
@@ -57,7 +69,8 @@ impl Client {
         fields: &[(&str, &str)],
         body: &str,
     ) -> Result<Answer, ureq::Error> {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let uri = format!("{}://{}{path}", self.scheme, self.address);
+        let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }

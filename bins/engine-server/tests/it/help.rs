@@ -52,7 +52,13 @@ fn help_names_every_variable_with_its_flag_and_default() {
             "{variable}: {entry}"
         );
     }
-    for part in ["[env: PROMETHEUS_URL=]", "[env: ALLOW_ANONYMOUS_WRITES=]", "TRY IT", "EXIT CODES"] {
+    for part in [
+        "[env: PROMETHEUS_URL=]",
+        "[env: ALLOW_ANONYMOUS_WRITES=]",
+        "[env: TLS_CLIENT_CA=]",
+        "TRY IT",
+        "EXIT CODES",
+    ] {
         assert!(help.contains(part), "{part}: {help}");
     }
 }
@@ -94,6 +100,22 @@ fn help_reads_so() {
               Logs on stderr as text or json [env: LOG_FORMAT=] [default: text]
           --check
               Say whether this configuration could be started, and exit
+
+    Access:
+          --tokens <FILE>                  A file of `ROLE TOKEN` a line, ROLE being read, write or
+                                           write:namespace[,namespace..]; then nobody gets in without
+                                           one, but for the probes [default: none, anyone may read]
+                                           [env: TOKENS]
+          --tls-cert <FILE>                PEM file of the certificate that the API is served with, by
+                                           https, and those that lead to its authority [default: none,
+                                           plain http] [env: TLS_CERT=]
+          --tls-key <FILE>                 PEM file of its private key [env: TLS_KEY=]
+          --tls-client-ca <FILE>           PEM file of authorities: clients need a certificate of one of
+                                           them [env: TLS_CLIENT_CA=]
+          --metrics-tokens[=<true|false>]  Ask on the metrics port for a token, too [default: false]
+                                           [env: METRICS_TOKENS=]
+          --metrics-tls[=<true|false>]     Serve the metrics port with the same certificates, too
+                                           [default: false] [env: METRICS_TLS=]
 
     State:
           --state-dir <FOLDER>   Folder that configurations, ledgers and what was learned are kept in,

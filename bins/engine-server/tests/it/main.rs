@@ -8,6 +8,7 @@
     reason = "in a test a panic is the finding, also where a tool of many tests makes it"
 )]
 
+mod certificates;
 mod client;
 mod server;
 mod upstream;
@@ -35,8 +36,11 @@ mod providers;
 mod reading;
 mod replay;
 mod savings;
+mod secrets;
 mod starting;
 mod stopping;
+mod tls;
+mod tokens;
 mod vintages;
 
 use std::time::{Duration, Instant};

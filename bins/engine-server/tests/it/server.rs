@@ -247,10 +247,10 @@ fn follow(child: &mut Child, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
     })
 }
 
-/// `engine-server listens on http://A (metrics on http://B/metrics)`
+/// `engine-server listens on http://A (metrics on http://B/metrics)`, or https
 fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let (api, metrics) =
-        line.strip_prefix("engine-server listens on http://")?.split_once(" (metrics on http://")?;
+    let (api, metrics) = line.strip_prefix("engine-server listens on ")?.split_once(" (metrics on ")?;
+    let (api, metrics) = (api.split_once("://")?.1, metrics.split_once("://")?.1);
     Some((api.parse().ok()?, metrics.trim_end().strip_suffix("/metrics)")?.parse().ok()?))
 }
 
