@@ -22,6 +22,7 @@ use tracing::level_filters::LevelFilter;
 use crate::carbon_args;
 use crate::feedback::Counters;
 use crate::forecasts::CallLimits;
+use crate::limit_args::{self, Limits};
 use crate::logging::{LogFormat, level};
 use crate::store::{Retention, StoreSettings};
 
@@ -40,7 +41,7 @@ pub(crate) struct Settings {
     pub(crate) anonymous_writes: bool,
     /// Where state lasts, if anywhere.
     pub(crate) store: Option<StoreSettings>,
-    pub(crate) max_schedules: usize,
+    pub(crate) limits: Limits,
     pub(crate) workers: usize,
     pub(crate) log_level: LevelFilter,
     pub(crate) log_format: LogFormat,
@@ -96,10 +97,6 @@ pub(crate) fn command() -> Command {
             "ALLOW_ANONYMOUS_WRITES",
             "Let anyone who reaches the API write, not loopback alone",
         ))
-        .arg(
-            text("max-schedules", "MAX_SCHEDULES", "NUMBER", "Most schedules; a PUT beyond is answered 429")
-                .default_value("100000"),
-        )
         .arg(text("workers", "WORKERS", "NUMBER", "Threads that serve the API [default: one per core]"))
         .arg(
             text(
@@ -120,6 +117,8 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Say whether this configuration could be started, and exit"),
         )
+        .next_help_heading("Limits")
+        .args(limit_args::flags())
         .next_help_heading("State")
         .args(state_flags())
         .next_help_heading("Carbon forecasts")
@@ -198,6 +197,8 @@ impl Settings {
             let flavours = FlavourSet::from_json(&list, "", &mut Vec::new());
             defaults.flavours = Some(flavours.map_err(|wrong| given.wrong("scheduler-strategies", &wrong))?);
         }
+        let limits = Limits::read(&given)?;
+        limits.check(&defaults, "").map_err(|wrong| given.wrong("scheduler-strategies", &wrong))?;
         let metrics_port: u16 = given.parse("metrics-port", "a port from 0 to 65535")?.unwrap_or(8001);
         let log_level = given.text("loglevel").unwrap_or("INFO");
         given.url("carbon-api-url")?;
@@ -214,7 +215,7 @@ impl Settings {
             vintages: given.vintages()?,
             store: given.store()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
-            max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
+            limits,
             workers: given
                 .count("workers")?
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
@@ -236,7 +237,7 @@ fn anywhere(port: u16) -> SocketAddr {
 }
 
 /// What was typed.
-pub(crate) struct Given<'a>(&'a ArgMatches);
+pub(crate) struct Given<'a>(pub(crate) &'a ArgMatches);
 
 impl Given<'_> {
     /// The text of a flag or variable; empty is absent.

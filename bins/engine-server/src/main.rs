@@ -2,9 +2,11 @@
 
 mod args;
 mod carbon_args;
+mod connections;
 mod feedback;
 mod forecasts;
 mod http;
+mod limit_args;
 mod logging;
 mod metrics;
 mod state;
@@ -62,7 +64,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     let options = EngineOptions {
         defaults: settings.defaults.clone(),
         seed,
-        max_schedules: settings.max_schedules,
+        max_schedules: settings.limits.schedules,
         targets: Arc::new(ChainTargets(adapters)),
         ..EngineOptions::default()
     };
@@ -91,10 +93,10 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         move || begin(&state, &refresh, store, &options, counters)
     };
 
-    let workers = settings.workers;
+    let (workers, limits) = (settings.workers, settings.limits.clone());
     actix_web::rt::System::new().block_on(async move {
-        let api = http::serve(&state, &refresh, api, workers)?;
-        let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener)?;
+        let api = http::serve(&state, &refresh, api, workers, &limits)?;
+        let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener, &limits)?;
         // From the announcement on a stop is a good end.
         let stopped = stop_signal()?;
         let begun = tokio::task::spawn_blocking(begin);

@@ -10,11 +10,8 @@ use models::Problems;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
+use crate::limit_args::{Limits, refused};
 
-/// Largest body, in bytes.
-pub(crate) const MAX_BODY: usize = 1 << 20;
-/// Longest time from the head of a request to the end of its body: a writer that trickles holds no connection.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Deepest nesting of lists and objects.
 const MAX_DEPTH: usize = 64;
 
@@ -22,19 +19,18 @@ const MAX_DEPTH: usize = 64;
 ///
 /// # Errors
 ///
-/// 415 without a JSON content type; 413 above [`MAX_BODY`]; 408 for what is not here within
-/// [`BODY_TIMEOUT`]; 400 for what is not JSON, not an object, or nested too deep; 422 for a number no
+/// 415 without a JSON content type; 413 and 408 at the [`Limits`] of bytes and of time; 400 for what is not JSON, not an object, or nested too deep; 422 for a number no
 /// machine can hold.
 pub(crate) async fn json_object(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
+    let (most, patience) = Limits::of_a_body(request);
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MAX_BODY as u64)
-    {
-        return Err(too_large());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
     }
-    let body = within(BODY_TIMEOUT, read(payload)).await?;
+    let body = within(patience, read(payload, most)).await?;
     if body.is_empty() {
         return Err(Problem::malformed("the body is empty: expected a JSON object"));
     }
@@ -53,6 +49,7 @@ async fn within(
     reading: impl Future<Output = Result<Vec<u8>, Problem>>,
 ) -> Result<Vec<u8>, Problem> {
     tokio::time::timeout(deadline, reading).await.unwrap_or_else(|_| {
+        refused("request_timeout");
         let seconds = deadline.as_secs();
         let detail = format!("the body did not arrive in time: expected all of it within {seconds} s");
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
@@ -61,21 +58,23 @@ async fn within(
 
 async fn read<E: Display>(
     mut payload: impl Stream<Item = Result<web::Bytes, E>> + Unpin,
+    most: usize,
 ) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk =
             chunk.map_err(|broken| Problem::malformed(format!("the body did not arrive whole: {broken}")))?;
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(too_large());
+        if body.len() + chunk.len() > most {
+            return Err(too_large(most));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-fn too_large() -> Problem {
-    let detail = format!("the body is larger than {MAX_BODY} bytes: expected a smaller one");
+fn too_large(most: usize) -> Problem {
+    refused("body_bytes");
+    let detail = format!("the body is larger than {most} bytes: expected a smaller one");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
@@ -167,8 +166,8 @@ mod tests {
     async fn a_body_that_stalls_is_408_and_the_connection_ends() {
         let start = || stream::iter([Ok::<_, PayloadError>(web::Bytes::from_static(b"{\"policy\":"))]);
         // What is here already is never too late.
-        assert_eq!(within(Duration::ZERO, read(start())).await.unwrap(), b"{\"policy\":");
-        let stalled = within(Duration::ZERO, read(start().chain(stream::pending()))).await.unwrap_err();
+        assert_eq!(within(Duration::ZERO, read(start(), 100)).await.unwrap(), b"{\"policy\":");
+        let stalled = within(Duration::ZERO, read(start().chain(stream::pending()), 100)).await.unwrap_err();
         let answer = stalled.error_response();
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(answer.head().connection_type(), ConnectionType::Close);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
 use super::{access, body, schedule_id};
+use crate::limit_args::Limits;
 use crate::state::State;
 
 /// PUT `/config/{namespace}/{name}`: the next GET finds the new configuration in force.
@@ -16,6 +17,7 @@ pub(crate) async fn put(
     request: HttpRequest,
     path: web::Path<(String, String)>,
     state: web::Data<State>,
+    limits: web::Data<Limits>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     access::may_write(&request, &state)?;
@@ -24,6 +26,7 @@ pub(crate) async fn put(
     let (ParsedOverrides { overrides, ignored }, refused) = {
         let engine = state.engine();
         let parsed = understand(&body, engine.registry()).map_err(Problem::invalid)?;
+        limits.check(&parsed.overrides, flavour_list(&body)).map_err(Problem::invalid)?;
         let refused = engine.refused(&parsed.overrides);
         (parsed, refused)
     };
@@ -53,6 +56,12 @@ fn understand(body: &Map<String, Value>, registry: &Registry) -> Result<ParsedOv
         problems.push(at, unknown);
     }
     Err(problems)
+}
+
+/// Where the flavours stand that are read.
+fn flavour_list(body: &Map<String, Value>) -> &'static str {
+    let older = body.get("strategies").is_some_and(|list| !list.is_null());
+    if older { "/strategies" } else { "/flavours" }
 }
 
 /// GET `/config/{namespace}/{name}`: the effective configuration, each value with where it came from.

@@ -6,6 +6,7 @@ mod config;
 mod feedback;
 mod forecasts;
 mod health;
+pub(crate) mod in_flight;
 mod manual;
 mod measure;
 mod page;
@@ -16,7 +17,7 @@ mod vintages;
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{
@@ -24,17 +25,16 @@ use actix_web::{
 };
 use models::ScheduleId;
 
+use crate::connections::{self, Connections};
 use crate::forecasts::Refresh;
+use crate::limit_args::Limits;
 use crate::state::State;
 use crate::store::Refused;
+use in_flight::InFlight;
 use problem::Problem;
 
-/// Longest pause between the bytes of a request's head.
-const HEAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long requests in flight may take once a stop was asked for.
 const DRAIN_SECONDS: u64 = 10;
-/// Open connections per worker.
-const MAX_CONNECTIONS: usize = 16_384;
 
 /// Serves the API on `listener` until told to stop.
 pub(crate) fn serve(
@@ -42,12 +42,22 @@ pub(crate) fn serve(
     refresh: &Arc<Refresh>,
     listener: std::net::TcpListener,
     workers: usize,
+    limits: &Limits,
 ) -> std::io::Result<actix_web::dev::Server> {
+    let connections = Connections::new("api", limits.patience());
+    actix_web::rt::spawn(Arc::clone(&connections).watch());
+    let (timeout, keep_alive) = (limits.request_timeout, limits.keep_alive);
+    // Each worker has its share.
+    let per_worker = (connections::allow(limits.connections) / workers).max(1);
+    let in_flight = web::Data::new(InFlight::requests(limits.requests));
+    let limits = web::Data::new(limits.clone());
     let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(refresh.clone())
+            .app_data(limits.clone())
+            .app_data(in_flight.clone())
             .app_data(web::PathConfig::default().error_handler(|error, _| {
                 let detail = format!("the path is not a schedule's: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
@@ -63,8 +73,10 @@ pub(crate) fn serve(
     });
     let server = server
         .workers(workers)
-        .max_connections(MAX_CONNECTIONS)
-        .client_request_timeout(HEAD_TIMEOUT)
+        .max_connections(per_worker)
+        .client_request_timeout(timeout)
+        .keep_alive(keep_alive)
+        .on_connect(connections.counting())
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
         .listen(listener)?;
@@ -75,36 +87,57 @@ fn routes(app: &mut web::ServiceConfig) {
     app.service(reading("/healthz", web::to(health::healthz)))
         .service(reading("/livez", web::to(health::livez)))
         .service(reading("/readyz", web::to(health::readyz)))
-        .service(reading("/forecasts", web::to(forecasts::list)))
-        .service(reading("/schedules", web::to(schedule::list)))
+        .service(listing("/forecasts", web::to(forecasts::list)))
+        .service(listing("/schedules", web::to(schedule::list)))
         .service(reading("/schedule", web::to(schedule::get_default)))
         .service(reading("/schedule/{namespace}/{name}", web::to(schedule::get)))
-        .service(reading("/forecasts/{target}/vintages", web::to(vintages::vintages)))
-        .service(reading("/forecasts/{target}/actuals", web::to(vintages::actuals)))
+        .service(listing("/forecasts/{target}/vintages", web::to(vintages::vintages)))
+        .service(listing("/forecasts/{target}/actuals", web::to(vintages::actuals)))
         .service(
-            resource("/config/{namespace}/{name}", "GET, HEAD, PUT, DELETE")
+            waiting("/config/{namespace}/{name}", "GET, HEAD, PUT, DELETE")
                 .route(get_or_head(web::to(config::get)))
                 .route(web::to(config::put).method(Method::PUT))
                 .route(web::to(config::delete).method(Method::DELETE)),
         )
         .service(
-            resource("/schedule/{namespace}/{name}/manual", "POST, DELETE")
+            waiting("/schedule/{namespace}/{name}/manual", "POST, DELETE")
                 .route(web::to(manual::post).method(Method::POST))
                 .route(web::to(manual::delete).method(Method::DELETE)),
         )
         .service(
-            resource("/setschedule", "POST, DELETE")
+            waiting("/setschedule", "POST, DELETE")
                 .route(web::to(manual::post_default).method(Method::POST))
                 .route(web::to(manual::delete_default).method(Method::DELETE)),
         )
         .service(
-            resource("/feedback/{namespace}/{name}", "POST")
+            waiting("/feedback/{namespace}/{name}", "POST")
                 .route(web::to(feedback::post).method(Method::POST)),
         );
 }
 
 fn get_or_head(route: Route) -> Route {
     route.guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// A resource that can only be read, and is too large to be sent at once.
+fn listing(path: &'static str, route: Route) -> impl HttpServiceFactory {
+    waiting(path, "GET, HEAD").route(get_or_head(route))
+}
+
+/// A resource whose requests can wait: for a body, for the disk, or for a reader.
+fn waiting(
+    path: &'static str,
+    allowed: &'static str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    resource(path, allowed).wrap(middleware::from_fn(in_flight::bounded))
 }
 
 /// A resource that can only be read.
