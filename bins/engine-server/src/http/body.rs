@@ -7,13 +7,11 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 use futures_util::{Stream, StreamExt};
 use models::Problems;
+use models::body::BadBody;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use crate::limit_args::{Limits, refused};
-
-/// Deepest nesting of lists and objects.
-const MAX_DEPTH: usize = 64;
 
 /// The body of `request` as a JSON object.
 ///
@@ -89,43 +87,11 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 /// A JSON object from bytes.
-pub(crate) fn parse(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    // A byte-order mark is not JSON, but the origin's clients could send one.
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if depth(body) > MAX_DEPTH {
-        return Err(Problem::malformed(format!(
-            "the body nests deeper than {MAX_DEPTH} levels: expected a flatter one"
-        )));
-    }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Problem::malformed("payload must be an object")),
-        // Grammar allows 1e400, no number here holds it: understood, but invalid.
-        Err(error) if error.to_string().starts_with("number out of range") => {
-            Err(Problem::invalid(Problems::one("", format_args!("{error}: expected a number below 1.8e308"))))
-        }
-        Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),
-    }
-}
-
-/// How deep lists and objects nest, outside strings.
-fn depth(body: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for &byte in body {
-        match (in_string, byte) {
-            _ if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'[' | b'{') => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            (false, b']' | b'}') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+fn parse(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    models::body::object(body).map_err(|bad| match bad {
+        BadBody::Number(_) => Problem::invalid(Problems::one("", bad)),
+        bad => Problem::malformed(bad.to_string()),
+    })
 }
 
 #[cfg(test)]

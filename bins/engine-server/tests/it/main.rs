@@ -23,6 +23,7 @@ mod feedback;
 mod forecast_list;
 mod forecasts;
 mod help;
+mod hostile;
 mod lasting;
 mod load;
 mod logs;
