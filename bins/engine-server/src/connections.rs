@@ -7,7 +7,8 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,10 +17,12 @@ use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::{Backlog, Shutdown, listen, shutdown};
 
 /// How often connections are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Connections that wait to be accepted, at most.
+const QUEUE: i32 = 1_024;
 /// Files that are open beside connections: listeners, state, providers' connections, and room.
 const OTHER_FILES: u64 = 256;
 
@@ -61,8 +64,8 @@ impl Connections {
     pub(crate) fn counting(self: &Arc<Self>) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + use<> {
         let connections = Arc::clone(self);
         move |io, data| {
-            if let Some(stream) = io.downcast_ref::<TcpStream>() {
-                data.insert(connections.count(stream.as_raw_fd()));
+            if let Some(descriptor) = descriptor(io) {
+                data.insert(connections.count(descriptor));
             }
         }
     }
@@ -127,21 +130,30 @@ impl Drop for Connection {
     }
 }
 
-/// Lets this process open as many files as so many connections need, if it may.
+/// That of a connection, as the framework shows it.
+fn descriptor(io: &dyn Any) -> Option<RawFd> {
+    io.downcast_ref::<TcpStream>().map(AsRawFd::as_raw_fd)
+}
+
+/// Lets more connections wait until they are accepted than the standard library does: many routers come back at once.
+pub(crate) fn lengthen_queue(listener: &TcpListener) {
+    // Where the system allows less it takes that; where it refuses, the shorter queue stays.
+    let _ = Backlog::new(QUEUE).and_then(|queue| listen(listener, queue));
+}
+
+/// Lets this process open as many files as so many connections need beside `others`, if it may.
 ///
 /// Answers how many connections there can be.
-pub(crate) fn allow(connections: usize) -> usize {
-    let wanted = (connections as u64).saturating_add(OTHER_FILES);
+pub(crate) fn allow(connections: usize, others: usize) -> usize {
+    let others = (others as u64).saturating_add(OTHER_FILES);
+    let wanted = (connections as u64).saturating_add(others);
     let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE) else { return connections };
-    let allowed = wanted.min(most).max(now);
-    let allowed = match setrlimit(Resource::RLIMIT_NOFILE, allowed, most) {
-        Ok(()) => allowed,
-        Err(_) => now,
-    };
+    let raised = wanted.min(most).max(now);
+    let allowed = setrlimit(Resource::RLIMIT_NOFILE, raised, most).map_or(now, |()| raised);
     if allowed >= wanted {
         return connections;
     }
-    let possible = usize::try_from(allowed.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(1);
+    let possible = usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).max(1);
     tracing::warn!(
         "at most {possible} connections, not {connections}: this process may open {allowed} files; \
          raise that limit (ulimit -n, LimitNOFILE=) or lower --max-connections"
@@ -152,7 +164,7 @@ pub(crate) fn allow(connections: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
 
     use super::*;
 

@@ -185,6 +185,7 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
         format!("cannot listen on {address}: choose another place with {flag}, e.g. {flag} 127.0.0.1:8080")
     })?;
     listener.set_nonblocking(true)?;
+    connections::lengthen_queue(&listener);
     Ok(listener)
 }
 

@@ -11,6 +11,7 @@ use models::body::BadBody;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
+use crate::connections::Progress;
 use crate::limit_args::{Limits, refused};
 
 /// The body of `request` as a JSON object.
@@ -29,6 +30,10 @@ pub(crate) async fn json_object(
         return Err(too_large(most));
     }
     let body = within(patience, read(payload, most)).await?;
+    // What follows may take its time too.
+    if let Some(progress) = Progress::of(request) {
+        progress.note();
+    }
     if body.is_empty() {
         return Err(Problem::malformed("the body is empty: expected a JSON object"));
     }

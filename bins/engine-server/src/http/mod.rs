@@ -48,7 +48,9 @@ pub(crate) fn serve(
     actix_web::rt::spawn(Arc::clone(&connections).watch());
     let (timeout, keep_alive) = (limits.request_timeout, limits.keep_alive);
     // Each worker has its share.
-    let per_worker = (connections::allow(limits.connections) / workers).max(1);
+    let most = connections::allow(limits.connections, limits.metrics_connections);
+    let workers = workers.min(most);
+    let per_worker = most / workers;
     let in_flight = web::Data::new(InFlight::requests(limits.requests));
     let limits = web::Data::new(limits.clone());
     let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));

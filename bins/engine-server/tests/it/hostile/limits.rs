@@ -180,3 +180,28 @@ fn beyond_so_many_connections_others_wait_until_one_ends() {
     }
     assert_well(&server);
 }
+
+#[test]
+fn where_files_are_few_connections_are_as_many_as_they_allow() {
+    let server = Launch::with_files(360).env("CARBON_PROVIDER", "static:250").arg("--workers=2").start();
+    let said = "at most 40 connections, not 16384: this process may open 360 files";
+    assert!(server.log().contains(said), "{}", server.log());
+    let get = b"GET /schedule HTTP/1.1\r\nHost: t\r\n\r\n";
+    let flood: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stream = server.client.connect();
+            stream.write_all(get).unwrap();
+            stream
+        })
+        .collect();
+    eventually("as many as can be are open", || {
+        metrics(&server).contains("http_connections_open{port=\"api\"} 40\n").then_some(())
+    });
+    for mut stream in flood {
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+    }
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+    assert_well(&server);
+}
