@@ -22,6 +22,7 @@ use tracing::level_filters::LevelFilter;
 use crate::carbon_args;
 use crate::feedback::Counters;
 use crate::forecasts::CallLimits;
+use crate::limit_args::{self, Limits};
 use crate::logging::{LogFormat, level};
 use crate::security::{self, SecuritySettings};
 use crate::store::{Retention, StoreSettings};
@@ -42,7 +43,7 @@ pub(crate) struct Settings {
     pub(crate) security: SecuritySettings,
     /// Where state lasts, if anywhere.
     pub(crate) store: Option<StoreSettings>,
-    pub(crate) max_schedules: usize,
+    pub(crate) limits: Limits,
     pub(crate) workers: usize,
     pub(crate) log_level: LevelFilter,
     pub(crate) log_format: LogFormat,
@@ -98,10 +99,6 @@ pub(crate) fn command() -> Command {
             "ALLOW_ANONYMOUS_WRITES",
             "Let anyone who reaches the API write, not loopback alone",
         ))
-        .arg(
-            text("max-schedules", "MAX_SCHEDULES", "NUMBER", "Most schedules; a PUT beyond is answered 429")
-                .default_value("100000"),
-        )
         .arg(text("workers", "WORKERS", "NUMBER", "Threads that serve the API [default: one per core]"))
         .arg(
             text(
@@ -122,6 +119,8 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Say whether this configuration could be started, and exit"),
         )
+        .next_help_heading("Limits")
+        .args(limit_args::flags())
         .next_help_heading("Access")
         .args(security::flags())
         .next_help_heading("State")
@@ -202,6 +201,8 @@ impl Settings {
             let flavours = FlavourSet::from_json(&list, "", &mut Vec::new());
             defaults.flavours = Some(flavours.map_err(|wrong| given.wrong("scheduler-strategies", &wrong))?);
         }
+        let limits = Limits::read(&given)?;
+        limits.check(&defaults, "").map_err(|wrong| given.wrong("scheduler-strategies", &wrong))?;
         let metrics_port: u16 = given.parse("metrics-port", "a port from 0 to 65535")?.unwrap_or(8001);
         let log_level = given.text("loglevel").unwrap_or("INFO");
         given.url("carbon-api-url")?;
@@ -219,7 +220,7 @@ impl Settings {
             store: given.store()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             security: SecuritySettings::read(&given)?,
-            max_schedules: given.count("max-schedules")?.unwrap_or(100_000),
+            limits,
             workers: given
                 .count("workers")?
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
@@ -241,7 +242,7 @@ fn anywhere(port: u16) -> SocketAddr {
 }
 
 /// What was typed.
-pub(crate) struct Given<'a>(&'a ArgMatches);
+pub(crate) struct Given<'a>(pub(crate) &'a ArgMatches);
 
 impl Given<'_> {
     /// The text of a flag or variable; empty is absent.

@@ -2,9 +2,11 @@
 
 mod args;
 mod carbon_args;
+mod connections;
 mod feedback;
 mod forecasts;
 mod http;
+mod limit_args;
 mod logging;
 mod metrics;
 mod security;
@@ -64,7 +66,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     let options = EngineOptions {
         defaults: settings.defaults.clone(),
         seed,
-        max_schedules: settings.max_schedules,
+        max_schedules: settings.limits.schedules,
         targets: Arc::new(ChainTargets(adapters)),
         ..EngineOptions::default()
     };
@@ -95,10 +97,11 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         move || begin(&state, &refresh, store, &options, counters)
     };
 
-    let workers = settings.workers;
+    let (workers, limits) = (settings.workers, settings.limits.clone());
     actix_web::rt::System::new().block_on(async move {
-        let api = http::serve(&state, &refresh, api, workers, &security)?;
-        let metrics_server = metrics::serve(&state, &refresh, recorder.clone(), metrics_listener, &security)?;
+        let api = http::serve(&state, &refresh, api, workers, &limits, &security)?;
+        let metrics_server =
+            metrics::serve(&state, &refresh, recorder.clone(), metrics_listener, &limits, &security)?;
         // From the announcement on a stop is a good end.
         let stopped = stop_signal()?;
         let begun = tokio::task::spawn_blocking(begin);
@@ -187,6 +190,7 @@ fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
         format!("cannot listen on {address}: choose another place with {flag}, e.g. {flag} 127.0.0.1:8080")
     })?;
     listener.set_nonblocking(true)?;
+    connections::lengthen_queue(&listener);
     Ok(listener)
 }
 

@@ -28,6 +28,7 @@
 
 extern crate alloc;
 
+pub mod body;
 pub mod config;
 pub mod feedback;
 pub mod flavour;

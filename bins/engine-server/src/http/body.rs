@@ -7,34 +7,33 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 use futures_util::{Stream, StreamExt};
 use models::Problems;
+use models::body::BadBody;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-
-/// Largest body, in bytes.
-pub(crate) const MAX_BODY: usize = 1 << 20;
-/// Longest time from the head of a request to the end of its body: a writer that trickles holds no connection.
-const BODY_TIMEOUT: Duration = Duration::from_secs(15);
-/// Deepest nesting of lists and objects.
-const MAX_DEPTH: usize = 64;
+use crate::connections::Progress;
+use crate::limit_args::{Limits, refused};
 
 /// The body of `request` as a JSON object.
 ///
 /// # Errors
 ///
-/// 415 without a JSON content type; 413 above [`MAX_BODY`]; 408 for what is not here within
-/// [`BODY_TIMEOUT`]; 400 for what is not JSON, not an object, or nested too deep; 422 for a number no
+/// 415 without a JSON content type; 413 and 408 at the [`Limits`] of bytes and of time; 400 for what is not JSON, not an object, or nested too deep; 422 for a number no
 /// machine can hold.
 pub(crate) async fn json_object(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
+    let (most, patience) = Limits::of_a_body(request);
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MAX_BODY as u64)
-    {
-        return Err(too_large());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
     }
-    let body = within(BODY_TIMEOUT, read(payload)).await?;
+    let body = within(patience, read(payload, most)).await?;
+    // What follows may take its time too.
+    if let Some(progress) = Progress::of(request) {
+        progress.note();
+    }
     if body.is_empty() {
         return Err(Problem::malformed("the body is empty: expected a JSON object"));
     }
@@ -53,6 +52,7 @@ async fn within(
     reading: impl Future<Output = Result<Vec<u8>, Problem>>,
 ) -> Result<Vec<u8>, Problem> {
     tokio::time::timeout(deadline, reading).await.unwrap_or_else(|_| {
+        refused("request_timeout");
         let seconds = deadline.as_secs();
         let detail = format!("the body did not arrive in time: expected all of it within {seconds} s");
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
@@ -61,21 +61,23 @@ async fn within(
 
 async fn read<E: Display>(
     mut payload: impl Stream<Item = Result<web::Bytes, E>> + Unpin,
+    most: usize,
 ) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk =
             chunk.map_err(|broken| Problem::malformed(format!("the body did not arrive whole: {broken}")))?;
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(too_large());
+        if body.len() + chunk.len() > most {
+            return Err(too_large(most));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-fn too_large() -> Problem {
-    let detail = format!("the body is larger than {MAX_BODY} bytes: expected a smaller one");
+fn too_large(most: usize) -> Problem {
+    refused("body_bytes");
+    let detail = format!("the body is larger than {most} bytes: expected a smaller one");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
@@ -90,43 +92,11 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 /// A JSON object from bytes.
-pub(crate) fn parse(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    // A byte-order mark is not JSON, but the origin's clients could send one.
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if depth(body) > MAX_DEPTH {
-        return Err(Problem::malformed(format!(
-            "the body nests deeper than {MAX_DEPTH} levels: expected a flatter one"
-        )));
-    }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Problem::malformed("payload must be an object")),
-        // Grammar allows 1e400, no number here holds it: understood, but invalid.
-        Err(error) if error.to_string().starts_with("number out of range") => {
-            Err(Problem::invalid(Problems::one("", format_args!("{error}: expected a number below 1.8e308"))))
-        }
-        Err(error) => Err(Problem::malformed(format!("the body is not JSON: {error}"))),
-    }
-}
-
-/// How deep lists and objects nest, outside strings.
-fn depth(body: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for &byte in body {
-        match (in_string, byte) {
-            _ if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'[' | b'{') => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            (false, b']' | b'}') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+fn parse(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    models::body::object(body).map_err(|bad| match bad {
+        BadBody::Number(_) => Problem::invalid(Problems::one("", bad)),
+        bad => Problem::malformed(bad.to_string()),
+    })
 }
 
 #[cfg(test)]
@@ -167,8 +137,8 @@ mod tests {
     async fn a_body_that_stalls_is_408_and_the_connection_ends() {
         let start = || stream::iter([Ok::<_, PayloadError>(web::Bytes::from_static(b"{\"policy\":"))]);
         // What is here already is never too late.
-        assert_eq!(within(Duration::ZERO, read(start())).await.unwrap(), b"{\"policy\":");
-        let stalled = within(Duration::ZERO, read(start().chain(stream::pending()))).await.unwrap_err();
+        assert_eq!(within(Duration::ZERO, read(start(), 100)).await.unwrap(), b"{\"policy\":");
+        let stalled = within(Duration::ZERO, read(start().chain(stream::pending()), 100)).await.unwrap_err();
         let answer = stalled.error_response();
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
         assert_eq!(answer.head().connection_type(), ConnectionType::Close);

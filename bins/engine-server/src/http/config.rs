@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
 use super::{body, schedule_id};
+use crate::limit_args::Limits;
 use crate::state::State;
 
 /// PUT `/config/{namespace}/{name}`: the next GET finds the new configuration in force.
@@ -16,12 +17,14 @@ pub(crate) async fn put(
     request: HttpRequest,
     path: web::Path<(String, String)>,
     state: web::Data<State>,
+    limits: web::Data<Limits>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let id = schedule_id(&path)?;
     let body = body::json_object(&request, payload).await?;
     let ParsedOverrides { overrides, ignored } =
         understand(&body, &state.registry).map_err(Problem::invalid)?;
+    limits.check(&overrides, flavour_list(&body)).map_err(Problem::invalid)?;
     let refused = state.options.refused(&overrides);
     let Answer::Configured(accepted) = state.act(Input::Configure { id, overrides, refused }).await? else {
         return Err(Problem::confused());
@@ -49,6 +52,12 @@ fn understand(body: &Map<String, Value>, registry: &Registry) -> Result<ParsedOv
         problems.push(at, unknown);
     }
     Err(problems)
+}
+
+/// Where the flavours stand that are read.
+fn flavour_list(body: &Map<String, Value>) -> &'static str {
+    let older = body.get("strategies").is_some_and(|list| !list.is_null());
+    if older { "/strategies" } else { "/flavours" }
 }
 
 /// GET `/config/{namespace}/{name}`: the effective configuration, each value with where it came from.

@@ -8,12 +8,17 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 
+use crate::connections::Progress;
+
 pub(crate) async fn measure<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let started = Instant::now();
     let method = method(request.method());
+    if let Some(progress) = Progress::of(request.request()) {
+        progress.note();
+    }
     let response = next.call(request).await;
     let (route, code) = match &response {
         Ok(response) => (route(response.request().match_pattern().as_deref()), response.status()),

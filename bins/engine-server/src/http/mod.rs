@@ -6,6 +6,7 @@ mod config;
 mod feedback;
 mod forecasts;
 mod health;
+pub(crate) mod in_flight;
 mod manual;
 mod measure;
 mod page;
@@ -16,7 +17,7 @@ mod vintages;
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{
@@ -24,19 +25,18 @@ use actix_web::{
 };
 use models::ScheduleId;
 
+use crate::connections::{self, Connections};
 use crate::forecasts::Refresh;
+use crate::limit_args::Limits;
 use crate::security::{HANDSHAKE_TIMEOUT, Security};
 use crate::state::State;
 use crate::store::Refused;
 use access::{Access, PROBES};
+use in_flight::InFlight;
 use problem::Problem;
 
-/// Longest pause between the bytes of a request's head.
-const HEAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long requests in flight may take once a stop was asked for.
 const DRAIN_SECONDS: u64 = 10;
-/// Open connections per worker.
-const MAX_CONNECTIONS: usize = 16_384;
 
 /// Serves the API on `listener` until told to stop.
 pub(crate) fn serve(
@@ -44,14 +44,26 @@ pub(crate) fn serve(
     refresh: &Arc<Refresh>,
     listener: std::net::TcpListener,
     workers: usize,
+    limits: &Limits,
     security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
     let access = Access::of_api(state, security.tokens.as_ref());
+    let connections = Connections::new("api", limits.patience());
+    actix_web::rt::spawn(Arc::clone(&connections).watch());
+    let (timeout, keep_alive) = (limits.request_timeout, limits.keep_alive);
+    // Each worker has its share.
+    let most = connections::allow(limits.connections, limits.metrics_connections);
+    let workers = workers.min(most);
+    let per_worker = most / workers;
+    let in_flight = web::Data::new(InFlight::requests(limits.requests));
+    let limits = web::Data::new(limits.clone());
     let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(refresh.clone())
+            .app_data(limits.clone())
+            .app_data(in_flight.clone())
             .app_data(web::PathConfig::default().error_handler(|error, _| {
                 let detail = format!("the path is not a schedule's: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
@@ -68,12 +80,14 @@ pub(crate) fn serve(
     });
     let server = server
         .workers(workers)
-        .max_connections(MAX_CONNECTIONS)
-        .client_request_timeout(HEAD_TIMEOUT)
+        .max_connections(per_worker)
+        .client_request_timeout(timeout)
+        .keep_alive(keep_alive)
+        .on_connect(connections.counting())
         .shutdown_timeout(DRAIN_SECONDS)
         .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
         // A handshake is a connection like any other: it waits for no place of its own.
-        .max_connection_rate(MAX_CONNECTIONS)
+        .max_connection_rate(per_worker)
         .disable_signals();
     let server = match &security.tls {
         None => server.listen(listener)?,
@@ -84,32 +98,33 @@ pub(crate) fn serve(
 
 /// Whole paths first, then what is asked most: a path is held against one pattern after the other.
 fn routes(app: &mut web::ServiceConfig) {
-    app.service(reading("/schedule", web::to(schedule::get_default))).configure(probes);
-    app.service(reading("/forecasts", web::to(forecasts::list)))
-        .service(reading("/schedules", web::to(schedule::list)))
+    app.service(reading("/schedule", web::to(schedule::get_default)))
+        .configure(probes)
+        .service(listing("/forecasts", web::to(forecasts::list)))
+        .service(listing("/schedules", web::to(schedule::list)))
         .service(
-            resource("/setschedule", "POST, DELETE")
+            waiting("/setschedule", "POST, DELETE")
                 .route(web::to(manual::post_default).method(Method::POST))
                 .route(web::to(manual::delete_default).method(Method::DELETE)),
         )
         .service(reading("/schedule/{namespace}/{name}", web::to(schedule::get)))
         .service(
-            resource("/feedback/{namespace}/{name}", "POST")
+            waiting("/feedback/{namespace}/{name}", "POST")
                 .route(web::to(feedback::post).method(Method::POST)),
         )
         .service(
-            resource("/config/{namespace}/{name}", "GET, HEAD, PUT, DELETE")
+            waiting("/config/{namespace}/{name}", "GET, HEAD, PUT, DELETE")
                 .route(web::to(config::put).method(Method::PUT))
                 .route(get_or_head(web::to(config::get)))
                 .route(web::to(config::delete).method(Method::DELETE)),
         )
         .service(
-            resource("/schedule/{namespace}/{name}/manual", "POST, DELETE")
+            waiting("/schedule/{namespace}/{name}/manual", "POST, DELETE")
                 .route(web::to(manual::post).method(Method::POST))
                 .route(web::to(manual::delete).method(Method::DELETE)),
         )
-        .service(reading("/forecasts/{target}/vintages", web::to(vintages::vintages)))
-        .service(reading("/forecasts/{target}/actuals", web::to(vintages::actuals)));
+        .service(listing("/forecasts/{target}/vintages", web::to(vintages::vintages)))
+        .service(listing("/forecasts/{target}/actuals", web::to(vintages::actuals)));
 }
 
 /// Probes, which need no token; the metrics port has them too.
@@ -121,6 +136,27 @@ pub(crate) fn probes(app: &mut web::ServiceConfig) {
 
 fn get_or_head(route: Route) -> Route {
     route.guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// A resource that can only be read, and is too large to be sent at once.
+fn listing(path: &'static str, route: Route) -> impl HttpServiceFactory {
+    waiting(path, "GET, HEAD").route(get_or_head(route))
+}
+
+/// A resource whose requests can wait: for a body, for the disk, or for a reader.
+fn waiting(
+    path: &'static str,
+    allowed: &'static str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    resource(path, allowed).wrap(middleware::from_fn(in_flight::bounded))
 }
 
 /// A resource that can only be read.

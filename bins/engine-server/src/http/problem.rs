@@ -9,6 +9,7 @@ use engine::{ConfigureError, RequestError, UnknownSchedule};
 use models::Problems;
 use serde::Serialize;
 
+use crate::limit_args::refused;
 use crate::store::Refused;
 
 /// A request that failed.
@@ -139,6 +140,7 @@ impl From<ConfigureError> for Problem {
         match error {
             ConfigureError::Invalid(problems) => Self::invalid(problems),
             ConfigureError::TooManySchedules { .. } => {
+                refused("schedules");
                 Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()).retry_after(60)
             }
         }

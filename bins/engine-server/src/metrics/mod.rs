@@ -11,10 +11,13 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::connections::Connections;
 use crate::forecasts::Refresh;
 use crate::http::access::Access;
+use crate::http::in_flight::{InFlight, Pieces};
 use crate::http::probes;
 use crate::http::problem::Problem;
+use crate::limit_args::Limits;
 use crate::security::{HANDSHAKE_TIMEOUT, Security};
 use crate::state::{State, now};
 use exposition::Exposition;
@@ -73,9 +76,23 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
         "feedback_poll_lost_seconds_total",
         "Time whose requests were not asked for: polls had failed for too long."
     );
+    describe_limits();
     describe_state();
     crate::http::access::describe();
     Ok(handle)
+}
+
+/// What is said of limits.
+fn describe_limits() {
+    metrics::describe_counter!(
+        "http_requests_refused_total",
+        "Requests refused, or ended, at a limit that has a flag, by limit."
+    );
+    metrics::describe_gauge!("http_connections_open", "Open connections, by port.");
+    metrics::describe_counter!(
+        "http_connections_ended_total",
+        "Connections ended since they neither brought a request nor took an answer, by port."
+    );
 }
 
 /// What is said of the file that state is kept in.
@@ -102,6 +119,7 @@ struct Sources {
     state: Arc<State>,
     refresh: Arc<Refresh>,
     recorder: PrometheusHandle,
+    in_flight: InFlight,
 }
 
 /// Serves `/metrics` and the probes on `listener` until told to stop.
@@ -110,12 +128,16 @@ pub(crate) fn serve(
     refresh: &Arc<Refresh>,
     recorder: PrometheusHandle,
     listener: std::net::TcpListener,
+    limits: &Limits,
     security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
     let access = Access::of_metrics(state, security.metrics_tokens());
     let probed = web::Data::from(Arc::clone(state));
-    let sources =
-        web::Data::new(Sources { state: Arc::clone(state), refresh: Arc::clone(refresh), recorder });
+    let in_flight = InFlight::scrapes(limits.scrapes);
+    let sources = Sources { state: Arc::clone(state), refresh: Arc::clone(refresh), recorder, in_flight };
+    let sources = web::Data::new(sources);
+    let connections = Connections::new("metrics", limits.patience());
+    actix_web::rt::spawn(Arc::clone(&connections).watch());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(sources.clone())
@@ -125,12 +147,18 @@ pub(crate) fn serve(
             .route("/metrics", web::to(scrape))
             .default_service(web::to(elsewhere))
     });
-    let server = server.workers(1).disable_signals().shutdown_timeout(1);
+    let server = server
+        .workers(1)
+        .max_connections(limits.metrics_connections)
+        .client_request_timeout(limits.request_timeout)
+        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+        .keep_alive(limits.keep_alive)
+        .on_connect(connections.counting())
+        .disable_signals()
+        .shutdown_timeout(1);
     let server = match security.metrics_tls() {
         None => server.listen(listener)?,
-        Some(tls) => {
-            server.tls_handshake_timeout(HANDSHAKE_TIMEOUT).listen_rustls_0_23(listener, tls.config()?)?
-        }
+        Some(tls) => server.listen_rustls_0_23(listener, tls.config()?)?,
     };
     Ok(server.run())
 }
@@ -139,6 +167,7 @@ async fn scrape(request: HttpRequest, sources: web::Data<Sources>) -> Result<Htt
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::not_allowed(request.method().as_str(), "GET, HEAD"));
     }
+    let place = sources.in_flight.enter()?;
     let board = &sources.state.board;
     let body = Exposition::new(
         sources.recorder.render(),
@@ -146,6 +175,7 @@ async fn scrape(request: HttpRequest, sources: web::Data<Sources>) -> Result<Htt
         sources.refresh.ages(),
         &sources.refresh.providers(now()),
     );
+    let body = Pieces::answering(&request, body, place);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(body))
 }
 

@@ -41,6 +41,15 @@ fn help_names_every_variable_with_its_flag_and_default() {
         ("METRICS_LISTEN", "0.0.0.0:METRICS_PORT"),
         ("CARBON_PROVIDER", "uk-carbon-intensity"),
         ("MAX_SCHEDULES", "100000"),
+        ("MAX_BODY_BYTES", "1048576"),
+        ("MAX_CONNECTIONS", "16384"),
+        ("MAX_METRICS_CONNECTIONS", "64"),
+        ("MAX_REQUESTS_IN_FLIGHT", "1024"),
+        ("MAX_SCRAPES_IN_FLIGHT", "4"),
+        ("REQUEST_TIMEOUT_SECONDS", "15"),
+        ("KEEP_ALIVE_SECONDS", "75"),
+        ("MAX_FLAVOURS", "64"),
+        ("MAX_LABEL_LENGTH", "253"),
         ("METRICS_FLAVOUR_LABEL", "flavour"),
     ] {
         let flag = format!("--{} ", variable.to_ascii_lowercase().replace('_', "-"));
@@ -89,8 +98,6 @@ fn help_reads_so() {
               Port of /metrics [env: METRICS_PORT=] [default: 8001]
           --allow-anonymous-writes[=<true|false>]
               Let anyone who reaches the API write, not loopback alone [env: ALLOW_ANONYMOUS_WRITES=]
-          --max-schedules <NUMBER>
-              Most schedules; a PUT beyond is answered 429 [env: MAX_SCHEDULES=] [default: 100000]
           --workers <NUMBER>
               Threads that serve the API [default: one per core] [env: WORKERS=]
           --loglevel <LEVEL>
@@ -100,6 +107,37 @@ fn help_reads_so() {
               Logs on stderr as text or json [env: LOG_FORMAT=] [default: text]
           --check
               Say whether this configuration could be started, and exit
+
+    Limits:
+          --max-body-bytes <BYTES>
+              Largest body of a request, in [1024, 67108864]; beyond it: 413 [env: MAX_BODY_BYTES=]
+              [default: 1048576]
+          --max-connections <NUMBER>
+              Most open connections to the API, all workers together, in [1, 1000000]; beyond it: they
+              wait, unanswered, until another one ends [env: MAX_CONNECTIONS=] [default: 16384]
+          --max-metrics-connections <NUMBER>
+              Most open connections to the metrics port, in [1, 10000]; beyond it: they wait,
+              unanswered, until another one ends [env: MAX_METRICS_CONNECTIONS=] [default: 64]
+          --max-requests-in-flight <NUMBER>
+              Most requests under way of those that can wait: writes, lists, exports, in [1, 1000000];
+              beyond it: 503 with Retry-After [env: MAX_REQUESTS_IN_FLIGHT=] [default: 1024]
+          --max-scrapes-in-flight <NUMBER>
+              Most answers of /metrics under way, in [1, 1000]; beyond it: 503 with Retry-After [env:
+              MAX_SCRAPES_IN_FLIGHT=] [default: 4]
+          --request-timeout-seconds <SECONDS>
+              Longest time for a request's head to arrive, and for its body, in [1, 3600]; beyond it:
+              408, and the connection is closed [env: REQUEST_TIMEOUT_SECONDS=] [default: 15]
+          --keep-alive-seconds <SECONDS>
+              How long a connection may be idle between requests, in [1, 3600]; beyond it: it is closed
+              [env: KEEP_ALIVE_SECONDS=] [default: 75]
+          --max-schedules <NUMBER>
+              Most schedules, in [1, 10000000]; beyond it: 429 with Retry-After [env: MAX_SCHEDULES=]
+              [default: 100000]
+          --max-flavours <NUMBER>
+              Most flavours of a schedule, in [1, 64]; beyond it: 422 [env: MAX_FLAVOURS=] [default: 64]
+          --max-label-length <BYTES>
+              Longest name of a flavour or component: both are labels in metrics, in [1, 253]; beyond
+              it: 422 [env: MAX_LABEL_LENGTH=] [default: 253]
 
     Access:
           --tokens <FILE>                  A file of `ROLE TOKEN` a line, ROLE being read, write or

@@ -25,6 +25,7 @@ mod forecast_list;
 mod forecasts;
 mod formats;
 mod help;
+mod hostile;
 mod lasting;
 mod load;
 mod logs;

@@ -48,6 +48,14 @@ impl Launch {
         Self::on_loopback(command)
     }
 
+    /// On loopback, and it can have so many files open, whatever it asks for.
+    pub(crate) fn with_files(most: u64) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let limit = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        command.arg("-c").arg(limit).arg(env!("CARGO_BIN_EXE_engine-server"));
+        Self::on_loopback(command)
+    }
+
     /// On loopback, as a user who owns nothing; to be called by the superuser. That user may not reach the program
     /// where it was built: a copy is put into `folder`.
     pub(crate) fn as_nobody(folder: &Path) -> Self {

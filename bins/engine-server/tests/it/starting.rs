@@ -36,6 +36,16 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
         ("METRICS_LISTEN", "8001"),
         ("ALLOW_ANONYMOUS_WRITES", "maybe"),
         ("MAX_SCHEDULES", "0"),
+        ("MAX_BODY_BYTES", "1MiB"),
+        ("MAX_BODY_BYTES", "1000"),
+        ("MAX_CONNECTIONS", "0"),
+        ("MAX_METRICS_CONNECTIONS", "-1"),
+        ("MAX_REQUESTS_IN_FLIGHT", "many"),
+        ("MAX_SCRAPES_IN_FLIGHT", "0"),
+        ("REQUEST_TIMEOUT_SECONDS", "0"),
+        ("KEEP_ALIVE_SECONDS", "1.5"),
+        ("MAX_FLAVOURS", "65"),
+        ("MAX_LABEL_LENGTH", "254"),
         ("WORKERS", "-1"),
         ("LOGLEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
@@ -72,7 +82,17 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
     engine-server: LISTEN=here: expected an address and port such as 127.0.0.1:8080
     engine-server: METRICS_LISTEN=8001: expected an address and port such as 127.0.0.1:8080
     engine-server: ALLOW_ANONYMOUS_WRITES=maybe: expected true or false
-    engine-server: MAX_SCHEDULES=0: expected a whole number above 0
+    engine-server: MAX_SCHEDULES=0: expected a whole number in [1, 10000000]
+    engine-server: MAX_BODY_BYTES=1MiB: expected a whole number in [1024, 67108864]
+    engine-server: MAX_BODY_BYTES=1000: expected a whole number in [1024, 67108864]
+    engine-server: MAX_CONNECTIONS=0: expected a whole number in [1, 1000000]
+    engine-server: MAX_METRICS_CONNECTIONS=-1: expected a whole number in [1, 10000]
+    engine-server: MAX_REQUESTS_IN_FLIGHT=many: expected a whole number in [1, 1000000]
+    engine-server: MAX_SCRAPES_IN_FLIGHT=0: expected a whole number in [1, 1000]
+    engine-server: REQUEST_TIMEOUT_SECONDS=0: expected a whole number in [1, 3600]
+    engine-server: KEEP_ALIVE_SECONDS=1.5: expected a whole number in [1, 3600]
+    engine-server: MAX_FLAVOURS=65: expected a whole number in [1, 64]
+    engine-server: MAX_LABEL_LENGTH=254: expected a whole number in [1, 253]
     engine-server: WORKERS=-1: expected a whole number above 0
     engine-server: LOGLEVEL=loud: expected DEBUG, INFO, WARNING, ERROR or CRITICAL
     engine-server: LOG_FORMAT=xml: expected text or json
@@ -83,6 +103,14 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
     engine-server: METRICS_FLAVOUR_LABEL=a-b: expected a label's name: 1 to 63 letters, digits and _, no digit first
     engine-server: SCHEDULER_CALIBRATE=maybe: expected true or false
     "#);
+}
+
+#[test]
+fn default_flavours_keep_to_the_limits_too() {
+    let three = r#"[{"precision": 1}, {"precision": 0.9}, {"precision": 0.8}]"#;
+    let output = Launch::bare().env("SCHEDULER_STRATEGIES", three).arg("--max-flavours=2").run();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(told(&output).ends_with("3 flavours: this server takes at most 2\n"), "{}", told(&output));
 }
 
 #[test]
@@ -168,6 +196,8 @@ fn an_empty_variable_is_as_good_as_none() {
         "METRICS_TOKENS",
         "METRICS_TLS",
         "MAX_SCHEDULES",
+        "MAX_BODY_BYTES",
+        "KEEP_ALIVE_SECONDS",
         "PROMETHEUS_URL",
         "METRICS_QUERY",
         "METRICS_FLAVOUR_LABEL",
