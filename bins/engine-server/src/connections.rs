@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
@@ -132,7 +133,8 @@ impl Drop for Connection {
 
 /// That of a connection, as the framework shows it.
 fn descriptor(io: &dyn Any) -> Option<RawFd> {
-    io.downcast_ref::<TcpStream>().map(AsRawFd::as_raw_fd)
+    let encrypted = || io.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
+    io.downcast_ref::<TcpStream>().or_else(encrypted).map(AsRawFd::as_raw_fd)
 }
 
 /// Lets more connections wait until they are accepted than the standard library does: many routers come back at once.

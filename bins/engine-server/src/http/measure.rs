@@ -1,68 +1,196 @@
 //! Request counts and latencies, by route. The route is a word of ours, never the path: a label set that
 //! a client can grow is a leak.
+//!
+//! This stands around every request, so that it looks nothing up: each series is found once and held.
 
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
-use actix_web::middleware::Next;
+use actix_web::Error;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::{Method, StatusCode};
+use metrics::{Counter, Histogram};
+use pin_project_lite::pin_project;
 
 use crate::connections::Progress;
 
-pub(crate) async fn measure<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let started = Instant::now();
-    let method = method(request.method());
-    if let Some(progress) = Progress::of(request.request()) {
-        progress.note();
-    }
-    let response = next.call(request).await;
-    let (route, code) = match &response {
-        Ok(response) => (route(response.request().match_pattern().as_deref()), response.status()),
-        Err(error) => ("error", error.as_response_error().status_code()),
+/// The labels of routes; the last one is of whatever is not served.
+const ROUTES: [&str; 11] = [
+    "/schedule",
+    "/schedule/{namespace}/{name}",
+    "/schedule/{namespace}/{name}/manual",
+    "/config/{namespace}/{name}",
+    "/feedback/{namespace}/{name}",
+    "/forecasts/{target}/vintages",
+    "/forecasts/{target}/actuals",
+    "/forecasts",
+    "/schedules",
+    "probes",
+    "other",
+];
+const METHODS: [&str; 6] = ["GET", "HEAD", "PUT", "POST", "DELETE", "other"];
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+type ByClass = [OnceLock<Counter>; CLASSES.len()];
+type ByMethod = [ByClass; METHODS.len()];
+
+static COUNTERS: [ByMethod; ROUTES.len()] =
+    [const { [const { [const { OnceLock::new() }; CLASSES.len()] }; METHODS.len()] }; ROUTES.len()];
+static DURATIONS: [OnceLock<Histogram>; ROUTES.len()] = [const { OnceLock::new() }; ROUTES.len()];
+
+/// Counts what was answered to `method` at `path`, and how long it took since `started`.
+fn note(path: usize, method: usize, status: StatusCode, started: Instant) {
+    let class = usize::from(status.as_u16() / 100).saturating_sub(2).min(CLASSES.len() - 1);
+    let counter = COUNTERS.get(path).and_then(|methods| methods.get(method)?.get(class));
+    let (Some(counter), Some(duration)) = (counter, DURATIONS.get(path)) else { return };
+    let labels = || (ROUTES[path], METHODS[method], CLASSES[class]);
+    let counted = || {
+        let (route, method, code) = labels();
+        metrics::counter!("http_requests_total", "route" => route, "method" => method, "code" => code)
     };
-    let code = class(code.as_u16());
-    metrics::counter!("http_requests_total", "route" => route, "method" => method, "code" => code)
-        .increment(1);
-    metrics::histogram!("http_request_duration_seconds", "route" => route)
-        .record(started.elapsed().as_secs_f64());
-    response
+    counter.get_or_init(counted).increment(1);
+    let timed = || metrics::histogram!("http_request_duration_seconds", "route" => labels().0);
+    duration.get_or_init(timed).record(started.elapsed().as_secs_f64());
 }
 
-fn route(pattern: Option<&str>) -> &'static str {
-    match pattern {
-        Some("/schedule") => "/schedule",
-        Some("/schedule/{namespace}/{name}") => "/schedule/{namespace}/{name}",
-        Some("/schedule/{namespace}/{name}/manual" | "/setschedule") => "/schedule/{namespace}/{name}/manual",
-        Some("/config/{namespace}/{name}") => "/config/{namespace}/{name}",
-        Some("/feedback/{namespace}/{name}") => "/feedback/{namespace}/{name}",
-        Some("/forecasts/{target}/vintages") => "/forecasts/{target}/vintages",
-        Some("/forecasts/{target}/actuals") => "/forecasts/{target}/actuals",
-        Some("/schedules") => "/schedules",
-        Some("/healthz" | "/livez" | "/readyz") => "probes",
-        _ => "other",
+/// Which of [`ROUTES`] a path belongs to.
+fn route(path: &str) -> usize {
+    let mut segments = path.split('/').skip(1);
+    let first = segments.next().unwrap_or_default();
+    let mut last = "";
+    let more = segments.inspect(|segment| last = segment).count();
+    match (first, more, last) {
+        ("schedule", 0, _) => 0,
+        ("schedule", 2, _) => 1,
+        ("schedule", 3, "manual") | ("setschedule", 0, _) => 2,
+        ("config", 2, _) => 3,
+        ("feedback", 2, _) => 4,
+        ("forecasts", 2, "vintages") => 5,
+        ("forecasts", 2, "actuals") => 6,
+        ("forecasts", 0, _) => 7,
+        ("schedules", 0, _) => 8,
+        ("healthz" | "livez" | "readyz", 0, _) => 9,
+        _ => ROUTES.len() - 1,
     }
 }
 
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::PUT => "PUT",
-        Method::POST => "POST",
-        Method::DELETE => "DELETE",
-        _ => "other",
+/// Which of [`METHODS`] a method is.
+fn method(method: &Method) -> usize {
+    METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1)
+}
+
+/// Around all that is served.
+#[derive(Clone, Copy)]
+pub(crate) struct Measure;
+
+impl<S, B> Transform<S, ServiceRequest> for Measure
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type InitError = ();
+    type Transform = Measured<S>;
+    type Future = Ready<Result<Measured<S>, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Measured { service }))
     }
 }
 
-fn class(code: u16) -> &'static str {
-    match code / 100 {
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
+/// What is served, measured.
+pub(crate) struct Measured<S> {
+    service: S,
+}
+
+impl<S, B> Service<ServiceRequest> for Measured<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = Answer<S::Future>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let started = Instant::now();
+        if let Some(progress) = Progress::of(request.request()) {
+            progress.note();
+        }
+        let (route, method) = (route(request.path()), method(request.method()));
+        Answer { future: self.service.call(request), started, route, method }
+    }
+}
+
+pin_project! {
+    /// An answer that is being made.
+    pub(crate) struct Answer<F> {
+        #[pin]
+        future: F,
+        started: Instant,
+        route: usize,
+        method: usize,
+    }
+}
+
+impl<F, B> Future for Answer<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = std::task::ready!(this.future.poll(context));
+        let status = match &answer {
+            Ok(response) => response.status(),
+            Err(error) => error.as_response_error().status_code(),
+        };
+        note(*this.route, *this.method, status, *this.started);
+        Poll::Ready(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_the_word_of_its_route_and_no_other() {
+        for (path, word) in [
+            ("/schedule", "/schedule"),
+            ("/schedule/shop/search", "/schedule/{namespace}/{name}"),
+            ("/schedule/shop/search/manual", "/schedule/{namespace}/{name}/manual"),
+            ("/setschedule", "/schedule/{namespace}/{name}/manual"),
+            ("/config/shop/search", "/config/{namespace}/{name}"),
+            ("/feedback/shop/search", "/feedback/{namespace}/{name}"),
+            ("/forecasts/region:13/vintages", "/forecasts/{target}/vintages"),
+            ("/forecasts/national/actuals", "/forecasts/{target}/actuals"),
+            ("/forecasts", "/forecasts"),
+            ("/schedules", "/schedules"),
+            ("/healthz", "probes"),
+            ("/readyz", "probes"),
+            ("/", "other"),
+            ("", "other"),
+            ("/schedule/", "other"),
+            ("/schedule/shop", "other"),
+            ("/schedule/shop/search/automatic", "other"),
+            ("/config/shop/search/more", "other"),
+            ("/healthz/x", "other"),
+            ("/forecasts/national/other", "other"),
+        ] {
+            assert_eq!(ROUTES[route(path)], word, "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_have_a_word_each() {
+        for (given, word) in [("GET", "GET"), ("DELETE", "DELETE"), ("PATCH", "other"), ("get", "other")] {
+            assert_eq!(METHODS[method(&Method::from_bytes(given.as_bytes()).unwrap())], word);
+        }
     }
 }

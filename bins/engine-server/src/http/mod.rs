@@ -74,7 +74,7 @@ pub(crate) fn serve(
             }))
             .wrap(middleware::from_fn(restored))
             .wrap(access.clone())
-            .wrap(middleware::from_fn(measure::measure))
+            .wrap(measure::Measure)
             .configure(routes)
             .default_service(web::to(not_found))
     });
