@@ -44,6 +44,10 @@ pub(crate) struct Settings {
     /// Where state lasts, if anywhere.
     pub(crate) store: Option<StoreSettings>,
     pub(crate) limits: Limits,
+    /// How long everything is still served once a stop was asked for.
+    pub(crate) drain: Duration,
+    /// Schedules that have series of their own, at most.
+    pub(crate) metrics_max_schedules: usize,
     pub(crate) workers: usize,
     pub(crate) log_level: LevelFilter,
     pub(crate) log_format: LogFormat,
@@ -99,6 +103,8 @@ pub(crate) fn command() -> Command {
             "ALLOW_ANONYMOUS_WRITES",
             "Let anyone who reaches the API write, not loopback alone",
         ))
+        .arg(text("drain-seconds", "DRAIN_SECONDS", "SECONDS", "After SIGTERM, how long everything is still served while /readyz says 503, 0 to 3600").default_value("5"))
+        .arg(text("metrics-max-schedules", "METRICS_MAX_SCHEDULES", "NUMBER", "Most schedules with series of their own on /metrics").default_value("10000"))
         .arg(text("workers", "WORKERS", "NUMBER", "Threads that serve the API [default: one per core]"))
         .arg(
             text(
@@ -221,6 +227,10 @@ impl Settings {
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             security: SecuritySettings::read(&given)?,
             limits,
+            drain: Duration::from_secs(
+                given.within("drain-seconds", "a whole number of seconds in [0, 3600]", 0..=3600, 5)?.into(),
+            ),
+            metrics_max_schedules: given.parse("metrics-max-schedules", "a whole number")?.unwrap_or(10_000),
             workers: given
                 .count("workers")?
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),

@@ -6,11 +6,14 @@ mod connections;
 mod feedback;
 mod forecasts;
 mod http;
+mod life;
 mod limit_args;
 mod logging;
 mod metrics;
+mod sampling;
 mod security;
 mod state;
+mod stopping;
 mod store;
 mod turn;
 mod vintages;
@@ -19,6 +22,7 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use engine::journal::{Answer, Input};
@@ -31,6 +35,7 @@ use feedback::{Counters, Polling};
 use forecasts::{ChainTargets, Refresh};
 use security::Security;
 use state::State;
+use stopping::Stops;
 use store::{Queue, StoreSettings};
 use vintages::Vintages;
 
@@ -47,7 +52,9 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error, 2),
     };
     logging::start(settings.log_level, settings.log_format);
-    match run(&settings) {
+    let ended = run(&settings);
+    sampling::tell_left_out(None);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
@@ -60,6 +67,7 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 }
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
+    let started = Instant::now();
     let seed = instance();
     let adapters = settings.carbon.adapters(forecasts::trace)?;
     let chain = settings.call_limits.chain(adapters.clone()).map_err(anyhow::Error::msg)?;
@@ -81,7 +89,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
 
-    let recorder = metrics::install()?;
+    let recorder = metrics::install(settings.store.is_some())?;
     security.follow()?;
     let vintages = Vintages::new(settings.vintages);
     let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
@@ -97,13 +105,21 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         move || begin(&state, &refresh, store, &options, counters)
     };
 
-    let (workers, limits) = (settings.workers, settings.limits.clone());
+    let sources = metrics::Sources {
+        state: Arc::clone(&state),
+        refresh: Arc::clone(&refresh),
+        recorder: recorder.clone(),
+        started,
+        file: settings.store.as_ref().map(StoreSettings::file),
+        max_schedules: settings.limits.schedules,
+        max_exported: settings.metrics_max_schedules,
+    };
+    let (workers, drain, limits) = (settings.workers, settings.drain, settings.limits.clone());
     actix_web::rt::System::new().block_on(async move {
         let api = http::serve(&state, &refresh, api, workers, &limits, &security)?;
-        let metrics_server =
-            metrics::serve(&state, &refresh, recorder.clone(), metrics_listener, &limits, &security)?;
+        let metrics_server = metrics::serve(sources, metrics_listener, &limits, &security)?;
         // From the announcement on a stop is a good end.
-        let stopped = stop_signal()?;
+        let mut stops = Stops::catch()?;
         let begun = tokio::task::spawn_blocking(begin);
         let handle = api.handle();
         let metrics_handle = metrics_server.handle();
@@ -116,23 +132,25 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         };
         actix_web::rt::spawn(metrics_server);
         announce(addresses, &security);
-        let mut stopped = std::pin::pin!(stopped);
         let is_stopped = match turning.take() {
             None => false,
             Some(begun) => tokio::select! {
                 begun = begun => { begun??; false }
-                () = &mut stopped => true,
+                _ = stops.next() => true,
             },
         };
         let turning = (!is_stopped).then(|| {
-            state.set_ready(true);
+            state.life.set_serving(Instant::now());
             actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder))
         });
-        if !is_stopped {
-            stopped.await;
+        if is_stopped {
+            state.life.set_stopping();
+        } else {
+            let asked = stops.next().await;
+            state.life.set_stopping();
+            stops.drain(asked, drain).await;
         }
         tracing::info!("stopping: requests in flight are answered first");
-        state.set_ready(false);
         handle.stop(true).await;
         served.await??;
         if let Some(queue) = &state.queue {
@@ -176,7 +194,7 @@ fn begin(
     while state.board.len() < state.engine().len() && state.queue.as_ref().is_none_or(Queue::is_well) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    state.set_restored();
+    state.life.set_restored();
     refresh.start(state)?;
     if let Some(counters) = counters {
         Arc::new(Polling::new(counters)).start(state)?;
@@ -205,19 +223,6 @@ fn announce((api, metrics): (SocketAddr, SocketAddr), security: &Security) {
         "engine-server listens on {scheme}://{api} (metrics on {metrics_scheme}://{metrics}/metrics)"
     );
     let _ = out.flush();
-}
-
-/// Catches SIGTERM and SIGINT from now on; what is answered ends when one comes.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 /// `--check`: what would be in force.

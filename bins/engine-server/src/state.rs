@@ -1,6 +1,6 @@
 //! What handlers and tasks share.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::journal::{Answer, Input, Record};
@@ -10,7 +10,9 @@ use models::{ScheduleId, Timestamp};
 use policies::Registry;
 use tokio::sync::Notify;
 
+use crate::life::Life;
 use crate::store::{Queue, Refused, act_upon};
+use crate::turn::Turn;
 use crate::vintages::Vintages;
 
 /// The one engine, its board, and what wakes its loop.
@@ -33,8 +35,7 @@ pub(crate) struct State {
     pub(crate) anonymous_writes: bool,
     /// The way to what lasts, where something does.
     pub(crate) queue: Option<Queue>,
-    ready: AtomicBool,
-    restored: AtomicBool,
+    pub(crate) life: Life,
 }
 
 impl State {
@@ -57,9 +58,8 @@ impl State {
             registry: engine.registry().clone(),
             instance,
             anonymous_writes,
-            restored: AtomicBool::new(queue.is_none()),
+            life: Life::new(queue.is_none()),
             queue,
-            ready: AtomicBool::new(false),
             engine: Mutex::new(engine),
         }
     }
@@ -125,33 +125,21 @@ impl State {
 
     /// Evaluates what is due, unless whoever writes things down does that. `None`: it does.
     pub(crate) fn tick(&self, now: Timestamp) -> Option<Tick> {
-        let Some(queue) = &self.queue else { return Some(self.engine().tick(now)) };
-        if queue.is_moving() {
+        if self.queue.as_ref().is_some_and(Queue::is_moving) {
             return None;
         }
         let mut engine = self.engine();
-        if engine.next_due().is_some_and(|due| due <= now) {
+        let due = engine.next_due();
+        if let Some(queue) = &self.queue
+            && due.is_some_and(|due| due <= now)
+        {
             queue.note_unrecorded(1);
         }
-        Some(engine.tick(now))
-    }
-
-    /// Whether state is restored and the first evaluations are out.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Release);
-    }
-
-    /// Whether what there was is back: before that nobody can say what there is.
-    pub(crate) fn is_restored(&self) -> bool {
-        self.restored.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_restored(&self) {
-        self.restored.store(true, Ordering::Release);
+        let turn = Turn::begin(due);
+        let tick = engine.tick(now);
+        drop(engine);
+        turn.end(&tick);
+        Some(tick)
     }
 }
 

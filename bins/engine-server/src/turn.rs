@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use engine::Tick;
 use metrics_exporter_prometheus::PrometheusHandle;
+use models::Timestamp;
 
 use crate::forecasts::Refresh;
+use crate::sampling;
 use crate::state::{State, now, until};
 
 /// The clock is looked at this often at least: it can be set, and timers do not know.
@@ -24,11 +26,7 @@ pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: Pro
     let mut wanted_looked = Instant::now();
     let mut upkept = Instant::now();
     loop {
-        let started = Instant::now();
         let tick = state.tick(now());
-        if let Some(tick) = &tick {
-            count(tick, started);
-        }
         let wanted = {
             let engine = state.engine();
             let revision = engine.wanted_revision();
@@ -45,11 +43,13 @@ pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: Pro
         }
         if upkept.elapsed() >= UPKEEP {
             recorder.run_upkeep();
+            sampling::tell_left_out(Some(Instant::now()));
             upkept = Instant::now();
         }
         let (due, revision) = {
             let engine = state.engine();
             state.known.note(&engine);
+            state.life.turned(Instant::now(), engine.next_due());
             (engine.next_due(), engine.wanted_revision())
         };
         let wait = match (tick, due) {
@@ -67,12 +67,30 @@ pub(crate) async fn turn(state: Arc<State>, refresh: Arc<Refresh>, recorder: Pro
     }
 }
 
-/// Counts evaluations that began at `started` and are over.
-pub(crate) fn count(tick: &Tick, started: Instant) {
-    if tick.evaluated > 0 {
-        let count = u32::try_from(tick.evaluated).unwrap_or(u32::MAX);
-        let each = started.elapsed().as_secs_f64() / f64::from(count);
-        metrics::histogram!("scheduler_evaluation_duration_seconds").record_many(each, tick.evaluated);
-        metrics::counter!("scheduler_evaluations_total").increment(u64::from(count));
+/// A tick that begins, to be counted when it is over.
+pub(crate) struct Turn {
+    started: Instant,
+    /// How long its first evaluation has been due.
+    late: Duration,
+}
+
+impl Turn {
+    /// One whose first evaluation was due then.
+    pub(crate) fn begin(due: Option<Timestamp>) -> Self {
+        let now = now();
+        Self { started: Instant::now(), late: due.map_or(Duration::ZERO, |due| until(now, due)) }
+    }
+
+    /// Counts its evaluations.
+    pub(crate) fn end(&self, tick: &Tick) {
+        if tick.evaluated > 0 {
+            let count = u32::try_from(tick.evaluated).unwrap_or(u32::MAX);
+            let each = self.started.elapsed().as_secs_f64() / f64::from(count);
+            metrics::histogram!("scheduler_evaluation_duration_seconds").record_many(each, tick.evaluated);
+            // The first of a tick has waited longest.
+            metrics::histogram!("scheduler_evaluation_lateness_seconds")
+                .record_many(self.late.as_secs_f64(), tick.evaluated);
+            metrics::counter!("scheduler_evaluations_total").increment(u64::from(count));
+        }
     }
 }

@@ -61,15 +61,6 @@ impl Refresh {
         self.changed.notify_all();
     }
 
-    /// Seconds since the newest forecast of each target was received.
-    pub(crate) fn ages(&self) -> Vec<(CarbonTarget, f64)> {
-        let now = now();
-        let refresher = self.lock();
-        let aged =
-            refresher.statuses().filter_map(|(target, status)| Some((target.clone(), status.age(now)?)));
-        aged.map(|(target, age)| (target, age.as_secs_f64())).collect()
-    }
-
     /// How the refreshing of targets stands, in order, after one of them.
     pub(crate) fn page(&self, after: Option<&CarbonTarget>, most: usize) -> Vec<(CarbonTarget, Status)> {
         let refresher = self.lock();

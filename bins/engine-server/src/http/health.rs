@@ -1,36 +1,47 @@
 //! Probes.
 
+use std::time::Instant;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::problem::Problem;
-use crate::state::State;
+use crate::life::Readiness;
+use crate::state::{State, now};
 use crate::store::Queue;
 
-/// The origin's probe: 200 as soon as the process answers, `starting` until state is restored.
+/// The origin's probe: 200 as soon as the process answers, `starting` until the first evaluations are out.
 pub(crate) async fn healthz(state: web::Data<State>) -> HttpResponse {
-    let status = if state.is_ready() { "ready" } else { "starting" };
+    let life = &state.life;
+    let status = match (life.is_stopping(), life.is_serving()) {
+        (true, _) => "stopping",
+        (false, true) => "ready",
+        (false, false) => "starting",
+    };
     HttpResponse::Ok().json(json!({ "status": status }))
 }
 
-/// 200 while the process lives.
-pub(crate) async fn livez() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "alive"}))
+/// 200 while the process does what it is there for; otherwise a restart is all that helps.
+pub(crate) async fn livez(state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    if state.life.is_alive(Instant::now()) {
+        return Ok(HttpResponse::Ok().json(json!({"status": "alive"})));
+    }
+    let detail = "not alive: the loop that evaluates does not turn any more";
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1))
 }
 
-/// 200 once state is restored and the first evaluations are out, until a stop was asked for.
+/// 200 where requests are to be sent here.
 pub(crate) async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    if state.is_ready() {
-        // A disk that fails takes nobody's schedules away: to be sent elsewhere would.
-        let is_well = state.queue.as_ref().is_none_or(Queue::is_well);
-        let body = if is_well {
-            json!({"status": "ready"})
-        } else {
-            json!({"status": "degraded", "detail": "the state cannot be written: changes are refused, schedules are still made"})
-        };
-        return Ok(HttpResponse::Ok().json(body));
+    let is_well = state.queue.as_ref().is_none_or(Queue::is_well);
+    match state.life.readiness(is_well, Instant::now(), now()) {
+        Readiness::Ready => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
+        Readiness::Degraded(detail) => {
+            Ok(HttpResponse::Ok().json(json!({"status": "degraded", "detail": detail})))
+        }
+        Readiness::Unready(reason) => {
+            let detail = format!("not ready: {reason}");
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1))
+        }
     }
-    let detail = "not ready: state is being restored, or the process is stopping";
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1))
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer, Resource, ResponseError as _, Route, guard, middleware, web,
@@ -35,8 +35,8 @@ use access::{Access, PROBES};
 use in_flight::InFlight;
 use problem::Problem;
 
-/// How long requests in flight may take once a stop was asked for.
-const DRAIN_SECONDS: u64 = 10;
+/// How long requests in flight may take once nothing new is taken any more.
+const LAST_ANSWERS_SECONDS: u64 = 10;
 
 /// Serves the API on `listener` until told to stop.
 pub(crate) fn serve(
@@ -72,7 +72,7 @@ pub(crate) fn serve(
                 let detail = format!("the query cannot be read: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
-            .wrap(middleware::from_fn(restored))
+            .wrap(middleware::from_fn(in_time))
             .wrap(access.clone())
             .wrap(measure::Measure)
             .configure(routes)
@@ -84,7 +84,7 @@ pub(crate) fn serve(
         .client_request_timeout(timeout)
         .keep_alive(keep_alive)
         .on_connect(connections.counting())
-        .shutdown_timeout(DRAIN_SECONDS)
+        .shutdown_timeout(LAST_ANSWERS_SECONDS)
         .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
         // A handshake is a connection like any other: it waits for no place of its own.
         .max_connection_rate(per_worker)
@@ -174,17 +174,22 @@ fn resource(path: &'static str, allowed: &'static str) -> Resource {
     }))
 }
 
-/// As long as nobody can say what there is, probes alone are answered.
-async fn restored(
+/// As long as nobody can say what there is, probes alone are answered; once a stop was asked for, whoever keeps a
+/// connection open is told to open the next one elsewhere.
+async fn in_time(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let state = request.app_data::<web::Data<State>>();
+    let state = request.app_data::<web::Data<State>>().cloned();
     let is_probe = PROBES.contains(&request.path());
-    if is_probe || state.is_none_or(|state| state.is_restored()) {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    if !is_probe && state.as_ref().is_some_and(|state| !state.life.is_restored()) {
+        return Ok(request.into_response(Problem::from(Refused::Restoring).error_response()));
     }
-    Ok(request.into_response(Problem::from(Refused::Restoring).error_response()))
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if state.is_some_and(|state| state.life.is_stopping()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }
 
 async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {

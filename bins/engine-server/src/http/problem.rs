@@ -77,7 +77,9 @@ impl Problem {
 
     /// 500: the engine answered something that was not asked.
     pub(crate) fn confused() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the engine gave an answer to another question")
+        let detail = "the engine gave an answer to another question";
+        tracing::error!(target: "engine_server::http", "{detail}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     /// The same, asking to come back later.

@@ -10,33 +10,13 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use engine::View;
-use models::{CarbonTarget, ScheduleId};
-use providers::{CircuitState, LinkStatus};
+use models::ScheduleId;
 
-use super::families::{FAMILIES, Family, Samples, escape};
+use super::families::{FAMILIES, Family, Samples};
 use super::savings;
-use crate::forecasts::Provider;
 
 /// About how much text is made at a time, in bytes.
 const PIECE: usize = 64 * 1024;
-
-/// One series of each provider: name, type, help, value.
-type OfProvider = (&'static str, &'static str, &'static str, fn(&LinkStatus) -> u64);
-
-const PROVIDERS: [OfProvider; 2] = [
-    (
-        "carbon_provider_calls_total",
-        "counter",
-        "Calls to a provider, logins among them, as its quota counts them.",
-        |status| status.calls,
-    ),
-    (
-        "carbon_provider_left_alone",
-        "gauge",
-        "1 while a provider is not asked, since it failed again and again or asked for it.",
-        |status| u64::from(matches!(status.circuit, CircuitState::Open { .. })),
-    ),
-];
 
 pub(super) struct Exposition {
     /// Process-wide series, already text; sent first.
@@ -47,31 +27,8 @@ pub(super) struct Exposition {
 }
 
 impl Exposition {
-    pub(super) fn new(
-        mut process: String,
-        views: Vec<(ScheduleId, Arc<View>)>,
-        ages: Vec<(CarbonTarget, f64)>,
-        providers: &[Provider],
-    ) -> Self {
-        let _ = write!(
-            process,
-            "# HELP scheduler_schedules Schedules configured.\n# TYPE scheduler_schedules gauge\nscheduler_schedules {}\n",
-            views.len()
-        );
-        process.push_str("# HELP carbon_forecast_age_seconds Time since the newest forecast was received.\n");
-        process.push_str("# TYPE carbon_forecast_age_seconds gauge\n");
-        for (target, age) in ages {
-            process.push_str("carbon_forecast_age_seconds{target=\"");
-            escape(target.as_str(), &mut process);
-            let _ = writeln!(process, "\"}} {age}");
-        }
-        for (name, kind, help, value) in PROVIDERS {
-            let _ = writeln!(process, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            for provider in providers {
-                let _ =
-                    writeln!(process, "{name}{{provider=\"{}\"}} {}", provider.name, value(&provider.status));
-            }
-        }
+    /// `process`, and then the series of each of these schedules.
+    pub(super) fn new(process: String, views: Vec<(ScheduleId, Arc<View>)>) -> Self {
         Self { process: Some(process), views, family: 0, schedule: 0 }
     }
 

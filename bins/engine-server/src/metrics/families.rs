@@ -25,7 +25,7 @@ pub(super) struct Samples<'a> {
 /// Horizons beyond the next slot: a bounded set of labels.
 const HORIZONS: [(&str, i64); 5] = [("1h", 1), ("6h", 6), ("12h", 12), ("24h", 24), ("48h", 48)];
 
-pub(super) static FAMILIES: [Family; 17] = [
+pub(super) static FAMILIES: [Family; 18] = [
     Family {
         name: "schedule_flavour_weight",
         kind: "gauge",
@@ -145,6 +145,12 @@ pub(super) static FAMILIES: [Family; 17] = [
                 }
             }
         },
+    },
+    Family {
+        name: "schedule_target_error",
+        kind: "gauge",
+        help: "Mean error that is allowed.",
+        samples: |to| to.policy(&[], to.published.schedule.credits.target),
     },
     Family {
         name: "schedule_error_budget_balance",

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{Disk, Order, QUEUE, Queue, Refused};
 use crate::state::{State, now, until};
+use crate::turn::Turn;
 
 /// Most inputs of one commit.
 const AT_ONCE: usize = 1_024;
@@ -323,10 +324,10 @@ fn turn_away(state: &State, queue: &Queue, batch: Vec<(Input, Reply)>, refused: 
 /// Acts upon one record: the engine, and the archive of what was forecast.
 pub(crate) fn act_upon(engine: &mut Engine, state: &State, record: &Record) -> Answer {
     state.vintages.keep(record);
-    let started = matches!(record.input, Input::Tick).then(Instant::now);
+    let turn = matches!(record.input, Input::Tick).then(|| Turn::begin(engine.next_due()));
     let answer = engine.apply(record);
-    if let (Some(started), Answer::Ticked(tick)) = (started, &answer) {
-        crate::turn::count(tick, started);
+    if let (Some(turn), Answer::Ticked(tick)) = (turn, &answer) {
+        turn.end(tick);
     }
     if let Answer::Observed(Err(problem)) = &answer {
         tracing::warn!(target: "engine_server::forecasts", "{problem}");

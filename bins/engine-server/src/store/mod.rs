@@ -57,6 +57,13 @@ pub(crate) struct StoreSettings {
     pub(crate) retention: Retention,
 }
 
+impl StoreSettings {
+    /// The file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.join(FILE)
+    }
+}
+
 /// An input that was not acted upon.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {

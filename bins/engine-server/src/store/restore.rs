@@ -12,7 +12,7 @@ use engine::{Engine, EngineOptions, Part, StoredOptions};
 use models::CarbonTarget;
 use policies::Registry;
 
-use super::{Disk, FILE, Keeper, StoreSettings};
+use super::{Disk, Keeper, StoreSettings};
 use crate::logging::EvaluationLog;
 use crate::state::State;
 
@@ -26,7 +26,7 @@ pub(crate) fn open(settings: &StoreSettings) -> anyhow::Result<Disk> {
     fs::create_dir_all(&settings.folder).with_context(|| {
         format!("the state's folder {folder} cannot be made: choose another one with --state-dir")
     })?;
-    let path = settings.folder.join(FILE);
+    let path = settings.file();
     Disk::at(&path, settings.retention).map_err(|problem| advice(&path, &problem))
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn restore(
         Kept::Record(_, record) => state.vintages.keep(&record),
         Kept::Part(..) => {}
     });
-    let path = settings.folder.join(FILE);
+    let path = settings.file();
     let recovered = recovered.map_err(|problem| advice(&path, &problem))?;
     let (engine, next, records) = match recovered {
         Some(recovered) => (recovered.engine, recovered.next, recovered.records),

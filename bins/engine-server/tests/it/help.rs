@@ -50,6 +50,8 @@ fn help_names_every_variable_with_its_flag_and_default() {
         ("KEEP_ALIVE_SECONDS", "75"),
         ("MAX_FLAVOURS", "64"),
         ("MAX_LABEL_LENGTH", "253"),
+        ("DRAIN_SECONDS", "5"),
+        ("METRICS_MAX_SCHEDULES", "10000"),
         ("METRICS_FLAVOUR_LABEL", "flavour"),
     ] {
         let flag = format!("--{} ", variable.to_ascii_lowercase().replace('_', "-"));
@@ -98,6 +100,12 @@ fn help_reads_so() {
               Port of /metrics [env: METRICS_PORT=] [default: 8001]
           --allow-anonymous-writes[=<true|false>]
               Let anyone who reaches the API write, not loopback alone [env: ALLOW_ANONYMOUS_WRITES=]
+          --drain-seconds <SECONDS>
+              After SIGTERM, how long everything is still served while /readyz says 503, 0 to 3600 [env:
+              DRAIN_SECONDS=] [default: 5]
+          --metrics-max-schedules <NUMBER>
+              Most schedules with series of their own on /metrics [env: METRICS_MAX_SCHEDULES=]
+              [default: 10000]
           --workers <NUMBER>
               Threads that serve the API [default: one per core] [env: WORKERS=]
           --loglevel <LEVEL>

@@ -18,6 +18,7 @@ mod bodies;
 mod configuring;
 mod crash;
 mod document;
+mod draining;
 mod effective;
 mod faults;
 mod feedback;

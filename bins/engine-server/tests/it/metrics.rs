@@ -248,3 +248,85 @@ fn the_metrics_port_serves_nothing_else() {
         assert_eq!(answer.field("allow"), if status == 405 { "GET, HEAD" } else { "" });
     }
 }
+
+#[test]
+fn beyond_the_limit_schedules_are_counted_and_have_no_series() {
+    let launch = |limit: &str| {
+        let launch = Launch::new().env("CARBON_PROVIDER", "static:1").env("METRICS_MAX_SCHEDULES", limit);
+        // In order of their names it would be the last one.
+        launch.env("DEFAULT_SCHEDULE_NAMESPACE", "zzz").start()
+    };
+    for (limit, exported, left_out) in [
+        ("0", &[][..], 5.0),
+        ("1", &["zzz/default"][..], 4.0),
+        ("3", &["a/s0", "a/s1", "zzz/default"][..], 2.0),
+        ("5", &["a/s0", "a/s1", "b/s0", "b/s1", "zzz/default"][..], 0.0),
+        ("6", &["a/s0", "a/s1", "b/s0", "b/s1", "zzz/default"][..], 0.0),
+    ] {
+        let server = launch(limit);
+        for id in ["b/s1", "b/s0", "a/s1", "a/s0"] {
+            server.configure(id, &json!({"flavours": [{"precision": 1, "enabled": id != "a/s1"}]}));
+        }
+        // Also of one that has nothing to show is known whether it would.
+        let seen = scrape(&server);
+        let label = |series: &str, name: &str| {
+            series.split(&format!("{name}=\"")).nth(1)?.split('"').next().map(str::to_owned)
+        };
+        let ids = seen.keys().filter(|series| series.starts_with("schedule_valid_until"));
+        let mut ids: Vec<_> = ids
+            .map(|series| [label(series, "namespace").unwrap(), label(series, "schedule").unwrap()].join("/"))
+            .collect();
+        ids.sort();
+        let expected: Vec<_> = exported.iter().filter(|id| **id != "a/s1").collect();
+        assert_eq!(ids.iter().collect::<Vec<_>>(), expected, "{limit}");
+        assert_eq!(seen["metrics_schedules_left_out"], left_out, "{limit}");
+        assert_eq!(
+            (seen["scheduler_schedules"], seen["scheduler_schedules_pending"]),
+            (5.0, 1.0),
+            "{limit}: all of them are counted"
+        );
+    }
+}
+
+#[test]
+fn the_process_tells_what_it_is_and_how_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let launch = Launch::new().env("CARBON_PROVIDER", "static:1").env("SCHEDULE_VALID_FOR", "1");
+    let server = launch.arg("--state-dir").arg(folder.path().to_str().unwrap()).start();
+    let about = |seen: &BTreeMap<String, f64>, name: &str| -> f64 {
+        *seen.get(name).unwrap_or_else(|| panic!("{name} in {seen:#?}"))
+    };
+    let seen = eventually("it evaluates", || {
+        let late = "scheduler_evaluation_lateness_seconds_count";
+        Some(scrape(&server)).filter(|seen| seen.get(late).is_some_and(|late| *late >= 1.0))
+    });
+    let version = format!("engine_build_info{{version=\"{}\",revision=\"", env!("CARGO_PKG_VERSION"));
+    assert!(seen.iter().any(|(series, value)| series.starts_with(&version) && *value == 1.0), "{seen:#?}");
+    let now = jiff::Timestamp::now().as_second() as f64;
+    for name in ["process_start_time_seconds", "scheduler_heartbeat_timestamp_seconds"] {
+        assert!((now - about(&seen, name)).abs() < 60.0, "{name}");
+    }
+    for (name, least) in [
+        ("process_cpu_seconds_total", 0.0),
+        ("process_resident_memory_bytes", 1e6),
+        ("process_open_fds", 5.0),
+        ("process_max_fds", 5.0),
+        ("scheduler_schedules_limit", 100_000.0),
+        ("scheduler_evaluations_overdue_seconds", 0.0),
+        ("scheduler_schedules_expired", 0.0),
+        ("state_file_bytes", 1e3),
+        ("state_refused_total", 0.0),
+        ("state_records_total", 1.0),
+        ("log_lines_total{level=\"info\"}", 0.0),
+        ("log_lines_left_out_total{level=\"warning\"}", 0.0),
+    ] {
+        assert!(about(&seen, name) >= least, "{name} {}", seen[name]);
+    }
+    assert_eq!(
+        about(&seen, "scheduler_evaluation_lateness_seconds_bucket{le=\"+Inf\"}"),
+        about(&seen, "scheduler_evaluation_lateness_seconds_count")
+    );
+    // The loop turns.
+    let heartbeat = "scheduler_heartbeat_timestamp_seconds";
+    eventually("it turns again", || (scrape(&server)[heartbeat] > seen[heartbeat]).then_some(()));
+}

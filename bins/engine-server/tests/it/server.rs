@@ -95,6 +95,10 @@ impl Launch {
 
     /// Starts it and waits until it says where it listens.
     pub(crate) fn start(mut self) -> Server {
+        // Here are no readers that would have to go elsewhere, unless the test says so.
+        if !self.command.get_envs().any(|(key, _)| key == "DRAIN_SECONDS") {
+            self.command.env("DRAIN_SECONDS", "0");
+        }
         let mut child = self.command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let reader = follow(&mut child, &log);
@@ -204,8 +208,13 @@ impl Server {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
         // The standard library only knows how to kill.
-        let kill = format!("kill -TERM {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.child.id());
         let _ = Command::new("/bin/sh").arg("-c").arg(kill).status();
     }
 

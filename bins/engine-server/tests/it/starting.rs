@@ -46,6 +46,8 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
         ("KEEP_ALIVE_SECONDS", "1.5"),
         ("MAX_FLAVOURS", "65"),
         ("MAX_LABEL_LENGTH", "254"),
+        ("DRAIN_SECONDS", "3601"),
+        ("METRICS_MAX_SCHEDULES", "-1"),
         ("WORKERS", "-1"),
         ("LOGLEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
@@ -93,6 +95,8 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
     engine-server: KEEP_ALIVE_SECONDS=1.5: expected a whole number in [1, 3600]
     engine-server: MAX_FLAVOURS=65: expected a whole number in [1, 64]
     engine-server: MAX_LABEL_LENGTH=254: expected a whole number in [1, 253]
+    engine-server: DRAIN_SECONDS=3601: expected a whole number of seconds in [0, 3600]
+    engine-server: METRICS_MAX_SCHEDULES=-1: expected a whole number
     engine-server: WORKERS=-1: expected a whole number above 0
     engine-server: LOGLEVEL=loud: expected DEBUG, INFO, WARNING, ERROR or CRITICAL
     engine-server: LOG_FORMAT=xml: expected text or json
@@ -198,6 +202,8 @@ fn an_empty_variable_is_as_good_as_none() {
         "MAX_SCHEDULES",
         "MAX_BODY_BYTES",
         "KEEP_ALIVE_SECONDS",
+        "DRAIN_SECONDS",
+        "METRICS_MAX_SCHEDULES",
         "PROMETHEUS_URL",
         "METRICS_QUERY",
         "METRICS_FLAVOUR_LABEL",
