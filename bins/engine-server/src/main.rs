@@ -22,7 +22,7 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::Context as _;
 use engine::journal::{Answer, Input};
@@ -67,7 +67,7 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 }
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
-    let started = Instant::now();
+    let started = SystemTime::now();
     let seed = instance();
     let adapters = settings.carbon.adapters(forecasts::trace)?;
     let chain = settings.call_limits.chain(adapters.clone()).map_err(anyhow::Error::msg)?;

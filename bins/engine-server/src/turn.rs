@@ -94,3 +94,46 @@ impl Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::{Engine, EngineOptions};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use models::ScheduleId;
+    use policies::Registry;
+    use providers::Chain;
+    use providers::archive::Bounds;
+
+    use super::*;
+    use crate::vintages::Vintages;
+
+    #[track_caller]
+    fn eventually(what: &str, look: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !look() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_loop_that_cannot_have_the_engine_does_not_turn() {
+        let engine = Engine::new(EngineOptions::default(), Registry::builtin());
+        let id = ScheduleId::new("shop", "search").unwrap();
+        let state = Arc::new(State::new(engine, Vintages::new(Bounds::default()), id, 0, true, None));
+        let refresh = Arc::new(Refresh::new(Chain::new(Vec::new()), 0));
+        let recorder = PrometheusBuilder::new().build_recorder().handle();
+        state.life.set_serving(Instant::now());
+        let looping = Arc::clone(&state);
+        // It ends with the process.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(turn(looping, refresh, recorder));
+        });
+        let held = state.engine();
+        eventually("it waits", || state.life.idle(Instant::now()) > LONGEST_WAIT + WANTED_PAUSE);
+        drop(held);
+        let again = Instant::now();
+        eventually("it turns again", || state.life.idle(Instant::now()) < again.elapsed());
+    }
+}

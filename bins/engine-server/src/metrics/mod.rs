@@ -9,7 +9,7 @@ mod whole;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -164,7 +164,7 @@ pub(crate) struct Sources {
     pub(crate) state: Arc<State>,
     pub(crate) refresh: Arc<Refresh>,
     pub(crate) recorder: PrometheusHandle,
-    pub(crate) started: Instant,
+    pub(crate) started: SystemTime,
     /// The file that state is kept in.
     pub(crate) file: Option<PathBuf>,
     /// Schedules that may be configured, at most.

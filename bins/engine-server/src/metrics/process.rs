@@ -2,7 +2,7 @@
 //! on Linux there is none of it.
 
 use std::fs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ticks a second in /proc: what Linux promises to every program, whatever the kernel counts in.
 const TICKS: f64 = 100.0;
@@ -31,10 +31,9 @@ impl Process {
     }
 }
 
-/// UNIX seconds, so and so long ago.
-pub(super) fn unix_seconds(ago: Duration) -> f64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(ago).as_secs_f64()
+/// UNIX seconds.
+pub(super) fn unix_seconds(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// `1 (name) S ..`, time as user and as system the 14th and 15th word. A name may hold blanks and brackets.

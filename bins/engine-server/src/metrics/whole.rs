@@ -2,7 +2,7 @@
 //! their own or not, of carbon targets and providers, and of the process itself.
 
 use std::fmt::{Display, Write as _};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use engine::Board;
 use models::{CarbonTarget, Timestamp};
@@ -46,7 +46,7 @@ impl Text<'_> {
     }
 
     /// What was built, and what the system knows of it since `started`.
-    pub(super) fn process(&mut self, started: Instant) {
+    pub(super) fn process(&mut self, started: SystemTime) {
         let labels = [
             ("version", env!("CARGO_PKG_VERSION")),
             ("revision", option_env!("GIT_REVISION").unwrap_or(UNKNOWN)),
@@ -54,7 +54,8 @@ impl Text<'_> {
         ];
         self.family("engine_build_info", "gauge", "What was built, from what, with what.");
         self.sample("engine_build_info", &labels, 1);
-        let start = unix_seconds(started.elapsed());
+        // The same at every scrape: another one is another start.
+        let start = unix_seconds(started);
         self.gauge("process_start_time_seconds", "When the process started, UNIX seconds.", start);
         let process = Process::read();
         if let Some(seconds) = process.cpu_seconds {
@@ -80,7 +81,7 @@ impl Text<'_> {
             self.gauge(
                 "scheduler_heartbeat_timestamp_seconds",
                 "When the loop that evaluates turned last, UNIX seconds.",
-                unix_seconds(life.idle(now)),
+                unix_seconds(SystemTime::now()) - life.idle(now).as_secs_f64(),
             );
         }
         self.gauge(
