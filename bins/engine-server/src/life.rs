@@ -104,7 +104,7 @@ impl Life {
         !self.is_serving() || self.idle(now) < HANGS_AFTER
     }
 
-    /// Whether requests are to be sent here, `is_well` being whether the state can be written.
+    /// Whether requests are to be sent here, `is_well` being whether the disk takes what is to be kept.
     pub(crate) fn readiness(&self, is_well: bool, now: Instant, wall: Timestamp) -> Readiness {
         if self.is_stopping() {
             Readiness::Unready("the process is stopping")

@@ -33,7 +33,7 @@ pub(crate) async fn livez(state: web::Data<State>) -> Result<HttpResponse, Probl
 
 /// 200 where requests are to be sent here.
 pub(crate) async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let is_well = state.queue.as_ref().is_none_or(Queue::is_well);
+    let is_well = state.queue.as_ref().is_none_or(Queue::is_moving);
     match state.life.readiness(is_well, Instant::now(), now()) {
         Readiness::Ready => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
         Readiness::Degraded(detail) => {

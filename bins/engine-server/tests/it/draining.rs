@@ -254,3 +254,28 @@ fn one_answer_ends_a_connection_that_asks_for_several() {
     server.terminate();
     assert_eq!(server.ended().code(), Some(0));
 }
+
+/// Each row of the table of probes names a test that is there.
+#[test]
+fn every_answer_of_a_probe_that_is_documented_is_tested() {
+    let operations = include_str!("../../../../docs/operations.md");
+    let tests = [
+        include_str!("draining.rs"),
+        include_str!("lasting.rs"),
+        include_str!("reading.rs"),
+        include_str!("../../src/life.rs"),
+        include_str!("../../src/turn.rs"),
+    ];
+    let (_, section) = operations.split_once("\n| while | `/healthz` | `/livez` | `/readyz` |").unwrap();
+    let rows: Vec<_> = section.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 6, "{rows:?}");
+    for row in rows {
+        let last = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let mut named = last.split('`').skip(1).step_by(2).peekable();
+        assert!(named.peek().is_some(), "no test is named in: {row}");
+        for name in named {
+            let head = format!("fn {name}(");
+            assert!(tests.iter().any(|file| file.contains(&head)), "there is no test {name}");
+        }
+    }
+}

@@ -103,3 +103,41 @@ fn json_logs_parse_line_by_line() {
         assert!(line["timestamp"].is_string() && line["fields"]["throttle"].is_number(), "{line}");
     }
 }
+
+#[test]
+fn of_many_lines_of_a_kind_a_few_are_written_and_all_are_counted() {
+    let mut server = quiet().start();
+    for index in 0..30 {
+        server.configure(&format!("t/s{index}"), &json!({}));
+    }
+    for index in 0..30 {
+        assert_eq!(server.delete(&format!("/config/t/s{index}")).status, 200);
+    }
+    let metrics = server.metrics.send("GET", "/metrics", None);
+    let line = "log_lines_left_out_total{level=\"info\"} 20\n";
+    assert!(metrics.text().contains(line), "{}", metrics.text());
+    server.terminate();
+    assert!(server.ended().success());
+    let log = server.log();
+    let removed = log.lines().filter(|line| line.contains("schedule=t/s") && !line.contains("more lines"));
+    assert_eq!(removed.count(), 10, "{log}");
+    let told: Vec<_> = log.lines().filter(|line| line.contains("there were more lines like this")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(
+        told[0].contains("lines=20") && told[0].contains("removed") && told[0].contains("t/s10"),
+        "{}",
+        told[0]
+    );
+}
+
+#[test]
+fn who_asks_for_debugging_gets_every_line() {
+    let mut server = quiet().env("LOGLEVEL", "DEBUG").start();
+    for index in 0..30 {
+        server.configure("t/log", &json!({"targetError": 0.01 + 0.001 * f64::from(index)}));
+    }
+    server.terminate();
+    assert!(server.ended().success());
+    let log = server.log();
+    assert_eq!(log.lines().filter(|line| line.contains("schedule=t/log")).count(), 30, "{log}");
+}
