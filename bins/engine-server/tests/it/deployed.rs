@@ -1,9 +1,12 @@
 //! `deploy/`: alerts and dashboard ask for series that a server has, and lead to runbooks that are there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::certificates::{Authority, put_file};
+use crate::client::Client;
 use crate::eventually;
 use crate::promql::{Query, Selector};
 use crate::server::{Launch, Server};
@@ -193,7 +196,29 @@ fn lively() -> Series {
     }
     outcomes(&server, &["circuit_open"]);
     series.add(&server);
+    series.add(&guarded(folder.path()));
     series
+}
+
+/// A server that lets nobody in, and takes nothing.
+fn guarded(folder: &Path) -> Server {
+    let (authority, token) = (Authority::new("authority"), "0123456789abcdef");
+    let identity = authority.server(4_000);
+    let file = |name: &str, text: &str| put_file(folder, name, text).to_str().unwrap().to_owned();
+    let server = Launch::new()
+        .env("CARBON_PROVIDER", "static:250")
+        .env("TLS_CERT", &file("cert.pem", &identity.certificate))
+        .env("TLS_KEY", &file("key.pem", &identity.key))
+        .env("TOKENS", &file("tokens", &format!("write {token}\n")))
+        .env("MAX_BODY_BYTES", "1024")
+        .start();
+    let client = Client::https(server.client.address, authority.trusted_by(None));
+    assert_eq!(client.send("GET", "/schedule", None).status, 401);
+    let authorization = format!("Bearer {token}");
+    let fields = [("Content-Type", "application/json"), ("Authorization", authorization.as_str())];
+    let long = json!({"policy": "x".repeat(2_000)}).to_string();
+    assert_eq!(client.send_with("PUT", "/config/t/long", &fields, &long).status, 413);
+    server
 }
 
 /// What the dashboard asks: each query, with what its legend names.
@@ -359,6 +384,8 @@ fn assert_families_are_documented(series: &Series) {
                 "schedule_gain_captured",
                 "schedule_hindsight_span_seconds",
                 "schedule_shadow_price",
+                "security_reloads_total",
+                "http_connections_ended_total",
             ]
             .contains(&name.as_str())
     };
