@@ -239,7 +239,10 @@ pub(crate) fn serve(
     Ok(server.run())
 }
 
-async fn scrape(request: HttpRequest, sources: web::Data<(Sources, InFlight)>) -> Result<HttpResponse, Problem> {
+async fn scrape(
+    request: HttpRequest,
+    sources: web::Data<(Sources, InFlight)>,
+) -> Result<HttpResponse, Problem> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::not_allowed(request.method().as_str(), "GET, HEAD"));
     }
