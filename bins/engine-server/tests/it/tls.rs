@@ -53,6 +53,16 @@ fn stream(server: &Server, authority: &Authority) -> StreamOwned<ClientConnectio
     stream
 }
 
+/// The first message of a handshake, to a server of this name and with no cipher that anybody has.
+fn hello_to(name: &str) -> Vec<u8> {
+    let long = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+    let names = long(&[&[0], &long(name.as_bytes())[..]].concat());
+    let extensions = long(&[&[0, 0], &long(&names)[..]].concat());
+    let hello = [&[3, 3][..], &[7; 32], &[0], &long(&[0, 0xff]), &[1, 0], &extensions].concat();
+    let message = [&[1, 0][..], &long(&hello)].concat();
+    [&[22, 3, 1][..], &long(&message)].concat()
+}
+
 fn metric(server: &Server, name: &str) -> Option<f64> {
     let metrics = server.metrics.send("GET", "/metrics", None);
     metrics.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
@@ -84,8 +94,9 @@ fn what_is_no_handshake_is_refused_and_harms_nobody() {
     let mut server = launch.env("LOGLEVEL", "DEBUG").start();
     let good = client(&server, &authority, None);
     assert_eq!(good.send("GET", "/livez", None).status, 200);
-    for bytes in [&b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n"[..], &[0; 5_000], &[22, 3, 1, 255, 255, 1], b""]
-    {
+    let hello = hello_to("127.0.0.1");
+    let plain = b"GET /livez HTTP/1.1\r\nHost: t\r\n\r\n";
+    for bytes in [&plain[..], &[0; 5_000], &[22, 3, 1, 255, 255, 1], &hello, &hello[..50], b""] {
         let mut stream = server.client.connect();
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(std::net::Shutdown::Write);
