@@ -17,7 +17,7 @@ const SCRAPES: usize = 7;
 /// Requests under way at once.
 const AHEAD: usize = 32;
 /// How long the processor is watched.
-const WATCHED: Duration = Duration::from_secs(60);
+const WATCHED: Duration = Duration::from_mins(1);
 
 fn main() {
     let given: Vec<String> = std::env::args().skip(1).filter(|given| given != "--bench").collect();

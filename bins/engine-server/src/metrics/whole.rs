@@ -221,7 +221,7 @@ mod tests {
     fn all_schedules_are_counted_and_those_that_are_past_or_have_nothing_to_say() {
         let start: Timestamp = "2026-11-23T15:00:00Z".parse().unwrap();
         let mut engine = Engine::new(EngineOptions::default(), Registry::builtin());
-        for index in 0..2 * AT_ONCE + 1 {
+        for index in 0..=2 * AT_ONCE {
             let body = match index {
                 0 => json!({"flavours": [{"precision": 1, "enabled": false}]}),
                 index if index % 2 == 0 => json!({"validFor": 60}),

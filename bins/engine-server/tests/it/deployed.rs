@@ -44,7 +44,7 @@ fn alerts() -> Vec<Alert> {
                 *said = [said.as_str(), " ", text].concat();
             }
             Some((begun, value)) => {
-                key = begun.to_owned();
+                begun.clone_into(&mut key);
                 alert.said.insert(key.clone(), value.trim_matches(['\'', '|']).to_owned());
             }
             None => {}

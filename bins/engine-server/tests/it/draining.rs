@@ -147,7 +147,7 @@ fn load(index: u64, to: SocketAddr, keeps: bool, answered: &AtomicU64, goes_on: 
             match ask(&mut kept, to, &request) {
                 Ok(status) if status == expected => {}
                 Ok(status) => {
-                    told.failure = Some(format!("{status} to {}", String::from_utf8_lossy(&request)))
+                    told.failure = Some(format!("{status} to {}", String::from_utf8_lossy(&request)));
                 }
                 Err(error) => told.failure = Some(error.to_string()),
             }
@@ -234,10 +234,11 @@ fn a_stop_while_state_is_being_read_waits_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..5 {
         let mut server = draining(LONG).arg("--state-dir").arg(folder.path().to_str().unwrap()).start();
-        // Whether it is ready by then or not, the second signal ends it.
-        server.terminate();
-        let _ = server.client.try_send("GET", "/readyz", None);
-        server.terminate();
+        // Whether it is ready by then or not, the second signal ends it; two that come before it looks are one.
+        eventually("it is gone", || {
+            server.terminate();
+            server.client.try_send("GET", "/livez", None).is_err().then_some(())
+        });
         assert_eq!(server.ended().code(), Some(0));
     }
 }
