@@ -5,18 +5,15 @@
 //! So every connection is looked at each second, and ended where it made no progress for as long as all of that
 //! may take.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{Backlog, Shutdown, listen, shutdown};
 
@@ -61,14 +58,9 @@ impl Connections {
         Arc::new(Self { port, patience, open: Mutex::default() })
     }
 
-    /// What the server is to call for every new connection.
-    pub(crate) fn counting(self: &Arc<Self>) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + use<> {
-        let connections = Arc::clone(self);
-        move |io, data| {
-            if let Some(descriptor) = descriptor(io) {
-                data.insert(connections.count(descriptor));
-            }
-        }
+    /// Counts a new connection, for as long as the framework keeps `data` of it.
+    pub(crate) fn count_in(self: &Arc<Self>, descriptor: RawFd, data: &mut Extensions) {
+        data.insert(self.count(descriptor));
     }
 
     fn count(self: &Arc<Self>, descriptor: RawFd) -> Connection {
@@ -131,12 +123,6 @@ impl Drop for Connection {
     }
 }
 
-/// That of a connection, as the framework shows it.
-fn descriptor(io: &dyn Any) -> Option<RawFd> {
-    let encrypted = || io.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
-    io.downcast_ref::<TcpStream>().or_else(encrypted).map(AsRawFd::as_raw_fd)
-}
-
 /// Lets more connections wait until they are accepted than the standard library does: many routers come back at once.
 pub(crate) fn lengthen_queue(listener: &TcpListener) {
     // Where the system allows less it takes that; where it refuses, the shorter queue stays.
@@ -167,6 +153,7 @@ pub(crate) fn allow(connections: usize, others: usize) -> usize {
 mod tests {
     use std::io::Read as _;
     use std::net::TcpStream;
+    use std::os::fd::AsRawFd as _;
 
     use super::*;
 

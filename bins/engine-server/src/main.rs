@@ -8,6 +8,7 @@ mod forecasts;
 mod http;
 mod life;
 mod limit_args;
+mod listener;
 mod logging;
 mod metrics;
 mod sampling;

@@ -21,14 +21,15 @@ use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, Service
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer, Resource, ResponseError as _, Route, guard, middleware, web,
+    App, HttpRequest, HttpResponse, Resource, ResponseError as _, Route, guard, middleware, web,
 };
 use models::ScheduleId;
 
 use crate::connections::{self, Connections};
 use crate::forecasts::Refresh;
 use crate::limit_args::Limits;
-use crate::security::{HANDSHAKE_TIMEOUT, Security};
+use crate::listener::{self, Port};
+use crate::security::{Security, Tls};
 use crate::state::State;
 use crate::store::Refused;
 use access::{Access, PROBES};
@@ -50,7 +51,7 @@ pub(crate) fn serve(
     let access = Access::of_api(state, security.tokens.as_ref());
     let connections = Connections::new("api", limits.patience());
     actix_web::rt::spawn(Arc::clone(&connections).watch());
-    let (timeout, keep_alive) = (limits.request_timeout, limits.keep_alive);
+    let (request_timeout, keep_alive) = (limits.request_timeout, limits.keep_alive);
     // Each worker has its share.
     let most = connections::allow(limits.connections, limits.metrics_connections);
     let workers = workers.min(most);
@@ -58,7 +59,7 @@ pub(crate) fn serve(
     let in_flight = web::Data::new(InFlight::requests(limits.requests));
     let limits = web::Data::new(limits.clone());
     let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
-    let server = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .app_data(state.clone())
             .app_data(refresh.clone())
@@ -77,23 +78,11 @@ pub(crate) fn serve(
             .wrap(measure::Measure)
             .configure(routes)
             .default_service(web::to(not_found))
-    });
-    let server = server
-        .workers(workers)
-        .max_connections(per_worker)
-        .client_request_timeout(timeout)
-        .keep_alive(keep_alive)
-        .on_connect(connections.counting())
-        .shutdown_timeout(LAST_ANSWERS_SECONDS)
-        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-        // A handshake is a connection like any other: it waits for no place of its own.
-        .max_connection_rate(per_worker)
-        .disable_signals();
-    let server = match &security.tls {
-        None => server.listen(listener)?,
-        Some(tls) => server.listen_rustls_0_23(listener, tls.config()?)?,
     };
-    Ok(server.run())
+    let tls = security.tls.as_ref().map(Tls::config).transpose()?;
+    let drain_seconds = LAST_ANSWERS_SECONDS;
+    let port = Port { workers, per_worker, request_timeout, keep_alive, drain_seconds, connections, tls };
+    listener::serve(app, listener, port)
 }
 
 /// Whole paths first, then what is asked most: a path is held against one pattern after the other.

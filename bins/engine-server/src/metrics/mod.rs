@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use actix_web::http::{Method, StatusCode};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use engine::View;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use models::ScheduleId;
@@ -24,7 +24,8 @@ use crate::http::in_flight::{InFlight, Pieces};
 use crate::http::probes;
 use crate::http::problem::Problem;
 use crate::limit_args::Limits;
-use crate::security::{HANDSHAKE_TIMEOUT, Security};
+use crate::listener::{self, Port};
+use crate::security::{Security, Tls};
 use crate::state::{State, now};
 use exposition::Exposition;
 use whole::Text;
@@ -214,7 +215,7 @@ pub(crate) fn serve(
     let sources = web::Data::new((sources, in_flight));
     let connections = Connections::new("metrics", limits.patience());
     actix_web::rt::spawn(Arc::clone(&connections).watch());
-    let server = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .app_data(sources.clone())
             .app_data(probed.clone())
@@ -222,21 +223,17 @@ pub(crate) fn serve(
             .configure(probes)
             .route("/metrics", web::to(scrape))
             .default_service(web::to(elsewhere))
-    });
-    let server = server
-        .workers(1)
-        .max_connections(limits.metrics_connections)
-        .client_request_timeout(limits.request_timeout)
-        .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-        .keep_alive(limits.keep_alive)
-        .on_connect(connections.counting())
-        .disable_signals()
-        .shutdown_timeout(1);
-    let server = match security.metrics_tls() {
-        None => server.listen(listener)?,
-        Some(tls) => server.listen_rustls_0_23(listener, tls.config()?)?,
     };
-    Ok(server.run())
+    let port = Port {
+        workers: 1,
+        per_worker: limits.metrics_connections,
+        request_timeout: limits.request_timeout,
+        keep_alive: limits.keep_alive,
+        drain_seconds: 1,
+        connections,
+        tls: security.metrics_tls().map(Tls::config).transpose()?,
+    };
+    listener::serve(app, listener, port)
 }
 
 async fn scrape(

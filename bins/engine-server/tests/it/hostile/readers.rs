@@ -110,10 +110,10 @@ fn who_never_reads_costs_little_and_is_left() {
 
 #[test]
 fn many_requests_that_nobody_reads_the_answers_of_wait_in_little_room() {
-    const CONNECTIONS: usize = 5;
+    const CONNECTIONS: usize = 10;
     let server = Server::start();
     let before = resident(&server);
-    let many = "HEAD /schedule HTTP/1.1\r\nHost:t\r\n\r\n".repeat(2_000);
+    let many = "HEAD /schedule HTTP/1.1\r\nHost:t\r\n\r\n".repeat(4_000);
     let silent: Vec<TcpStream> = (0..CONNECTIONS)
         .map(|_| {
             let mut stream = server.client.connect();
@@ -130,8 +130,8 @@ fn many_requests_that_nobody_reads_the_answers_of_wait_in_little_room() {
         assert_eq!(get(&server.client, "/schedule").status, 200);
     }
     let grown = resident(&server).saturating_sub(before);
-    // The framework understands all that is here before it answers: some 3 kB a request.
-    assert!(grown < CONNECTIONS as u64 * (16 << 20), "{} MiB more", grown >> 20);
+    // Requests that were understood take a hundred times the bytes they came in.
+    assert!(grown < CONNECTIONS as u64 * (5 << 20), "{} MiB more", grown >> 20);
     drop(silent);
     assert_well(&server);
 }
