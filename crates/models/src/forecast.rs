@@ -93,7 +93,7 @@ pub struct Slot {
     pub to: Timestamp,
     /// Mean carbon intensity, gCO2eq/kWh.
     pub forecast: CarbonIntensity,
-    /// The band the provider (or [`Index::of`]) puts it in.
+    /// The band the provider (or else the intensity) puts it in.
     pub index: Index,
 }
 
@@ -380,7 +380,11 @@ impl SlotTexts {
 /// Which forecast a schedule asks for: `national`, `region:13`, `postcode:OX1`, or whatever an adapter
 /// understands. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(inline, description = "A carbon target, as configured.")
+)]
 #[serde(from = "String", into = "String")]
 pub struct CarbonTarget(Arc<str>);
 

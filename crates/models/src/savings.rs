@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Emissions of what was served, beside what the same requests would have emitted otherwise.
 ///
-/// All of it is in one [`unit`](Self::unit): grams where every enabled flavour says `energyWh`, otherwise
+/// All of it is in one `unit`: grams where every enabled flavour says `energyWh`, otherwise
 /// relative to the best flavour.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -132,9 +132,9 @@ pub struct ForecastReport {
     /// Seconds that at least half of its slots last, where any length is that common.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot_seconds: Option<f64>,
-    /// Stretches between its slots that it says nothing of, in order of time, the first
-    /// [`crate::forecast::MAX_SHOWN_GAPS`].
+    /// Stretches between its slots that it says nothing of, in order of time; of many the first.
     #[serde(skip_serializing_if = "is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::forecast::MAX_SHOWN_GAPS)))]
     pub gaps: Arc<[Gap]>,
     /// How many of its slots nobody forecast: they are drawn from one neighbour to the other.
     #[serde(skip_serializing_if = "is_zero")]

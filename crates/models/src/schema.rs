@@ -20,6 +20,7 @@ use crate::config::{
 use crate::feedback::{DEFAULT_WINDOW, Feedback, MAX_COUNTED, MAX_SOURCE};
 use crate::flavour::{Flavour, MAX_FLAVOUR_NAME, MAX_FLAVOURS};
 use crate::forecast::MAX_CARBON_TARGET;
+use crate::id::{MAX_NAME, MAX_NAMESPACE};
 use crate::manual::{MAX_REASON, Manual};
 use crate::ranges::{self, Range};
 use crate::settings::{SETTINGS, SettingSpec};
@@ -31,9 +32,12 @@ const TRUTH_IN_TEXT: &str = r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])\s*$";
 /// One letter that is no control character.
 const LETTER: &str = r"[^\u0000-\u001f\u007f-\u009f]";
 
+/// A DNS label (RFC 1123) of any length.
+const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+
 /// A named schema, or one that stands where it is used.
 macro_rules! schema {
-    ($type:ty, $name:literal, $inline:literal, $make:expr) => {
+    ($type:ty, $name:literal, $inline:literal, $make:path) => {
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
                 $inline
@@ -44,29 +48,50 @@ macro_rules! schema {
             }
 
             fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                #[expect(clippy::redundant_closure_call, reason = "it gives the parameter its type")]
-                ($make)(generator)
+                $make(generator)
             }
         }
     };
 }
 
 /// An instant, RFC 3339, UTC.
-pub(crate) struct Instant;
+pub struct Instant;
 /// A share in whole percent.
-pub(crate) struct Percent;
+pub struct Percent;
 /// A share per mille.
-pub(crate) struct PerMille;
+pub struct PerMille;
 
-schema!(Instant, "Instant", true, |_: &mut SchemaGenerator| json_schema!({"type": "string", "format": "date-time"}));
-schema!(Percent, "Percent", true, |_: &mut SchemaGenerator| json_schema!({"type": "integer", "minimum": 0, "maximum": 100}));
-schema!(PerMille, "PerMille", true, |_: &mut SchemaGenerator| json_schema!({"type": "integer", "minimum": 0, "maximum": 1000}));
+schema!(Instant, "Instant", true, instant);
+
+fn instant(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time"})
+}
+schema!(Percent, "Percent", true, percent);
+
+fn percent(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 0, "maximum": 100})
+}
+schema!(PerMille, "PerMille", true, per_mille);
+
+fn per_mille(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 0, "maximum": 1000})
+}
 
 /// A number of `range`, as it is written.
 pub(crate) fn number(range: &Range) -> Schema {
     let mut schema = json_schema!({"type": "number"});
     bound(&mut schema, range);
     schema
+}
+
+/// A namespace, as [`crate::ScheduleId`] takes it.
+pub fn namespace() -> Schema {
+    json_schema!({"type": "string", "maxLength": MAX_NAMESPACE, "pattern": format!("^{LABEL}$")})
+}
+
+/// The name of a schedule within its namespace, as [`crate::ScheduleId`] takes it.
+pub fn name() -> Schema {
+    json_schema!({"type": "string", "maxLength": MAX_NAME, "pattern": format!(r"^{LABEL}(\.{LABEL})*$")})
 }
 
 fn bound(schema: &mut Schema, range: &Range) {
@@ -137,7 +162,9 @@ struct FlavourEntry;
 /// A component in the body of a PUT.
 struct ComponentEntry;
 
-schema!(SchedulerSettings, "SchedulerSettings", false, |_: &mut SchemaGenerator| {
+schema!(SchedulerSettings, "SchedulerSettings", false, scheduler_settings);
+
+fn scheduler_settings(_: &mut SchemaGenerator) -> Schema {
     let setting = |spec: &SettingSpec| {
         let schema = with_default(loose(spec.range, spec.about), json_number(spec.default));
         (String::from(spec.key), Value::from(schema))
@@ -159,9 +186,11 @@ schema!(SchedulerSettings, "SchedulerSettings", false, |_: &mut SchemaGenerator|
         "description": "The scheduler's keys. What is absent falls back to the process's environment, then to the default. Unknown keys are ignored, and named in the answer.",
         "properties": properties,
     })
-});
+}
 
-schema!(FlavourEntry, "FlavourEntry", false, |_: &mut SchemaGenerator| {
+schema!(FlavourEntry, "FlavourEntry", false, flavour_entry);
+
+fn flavour_entry(_: &mut SchemaGenerator) -> Schema {
     let energy = |about| loose(&ranges::FLAVOUR_CARBON, about);
     let mut older = energy("Read where carbonIntensity is absent");
     older.insert("deprecated".into(), json!(true));
@@ -180,18 +209,24 @@ schema!(FlavourEntry, "FlavourEntry", false, |_: &mut SchemaGenerator| {
         "required": ["precision"],
         "anyOf": [{"properties": {"carbon_intensity": older}}, stands("carbonIntensity")],
     })
-});
+}
 
-schema!(ComponentEntry, "ComponentEntry", false, |_: &mut SchemaGenerator| json_schema!({
-    "type": "object",
-    "description": "A scaled part of the service. Unknown keys are ignored, and named in the answer.",
-    "properties": {
-        "minReplicas": with_default(loose_whole(&ranges::REPLICAS, "Fewest replicas"), json!(0)),
-        "maxReplicas": loose_whole(&ranges::REPLICAS, "Most replicas, at least minReplicas; without it there is no ceiling"),
-    },
-}));
+schema!(ComponentEntry, "ComponentEntry", false, component_entry);
 
-schema!(Overrides, "Configuration", false, |generator: &mut SchemaGenerator| {
+fn component_entry(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "description": "A scaled part of the service. Unknown keys are ignored, and named in the answer.",
+        "properties": {
+            "minReplicas": with_default(loose_whole(&ranges::REPLICAS, "Fewest replicas"), json!(0)),
+            "maxReplicas": loose_whole(&ranges::REPLICAS, "Most replicas, at least minReplicas; without it there is no ceiling"),
+        },
+    })
+}
+
+schema!(Overrides, "Configuration", false, configuration);
+
+fn configuration(generator: &mut SchemaGenerator) -> Schema {
     let settings = generator.subschema_for::<SchedulerSettings>();
     let flavour = generator.subschema_for::<FlavourEntry>();
     let component = generator.subschema_for::<ComponentEntry>();
@@ -218,9 +253,11 @@ schema!(Overrides, "Configuration", false, |generator: &mut SchemaGenerator| {
         },
         "anyOf": [settings, {"required": ["scheduler"], "properties": {"scheduler": settings}}],
     })
-});
+}
 
-schema!(Feedback, "FeedbackPost", false, |_: &mut SchemaGenerator| {
+schema!(Feedback, "FeedbackPost", false, feedback_post);
+
+fn feedback_post(_: &mut SchemaGenerator) -> Schema {
     let by_flavour = |member: Schema, about: &str| {
         json_schema!({
             "type": ["object", "null"], "description": about,
@@ -253,9 +290,11 @@ schema!(Feedback, "FeedbackPost", false, |_: &mut SchemaGenerator| {
         "required": ["flavour_counts"],
         "anyOf": [{"properties": {"sequence": {"type": "null"}}}, stands("source")],
     })
-});
+}
 
-schema!(Manual, "Override", false, |_: &mut SchemaGenerator| {
+schema!(Manual, "Override", false, manual_override);
+
+fn manual_override(_: &mut SchemaGenerator) -> Schema {
     let map = |about: &str| {
         json!({
             "type": "object", "description": about, "maxProperties": MAX_FLAVOURS,
@@ -279,7 +318,10 @@ schema!(Manual, "Override", false, |_: &mut SchemaGenerator| {
     let shapes = [
         ("flavourWeights", map("Weight by flavour, in any scale, not all 0")),
         ("weightsPerMille", map("The same, as a schedule has it; read where flavourWeights is absent")),
-        ("flavours", list("name", "Flavours with weights, as a schedule has them; read where those before are absent")),
+        (
+            "flavours",
+            list("name", "Flavours with weights, as a schedule has them; read where those before are absent"),
+        ),
         ("strategies", list("name", "The same; read where those before are absent")),
         ("flavourRules", list("flavourName", "The same; read where those before are absent")),
     ];
@@ -300,9 +342,11 @@ schema!(Manual, "Override", false, |_: &mut SchemaGenerator| {
         },
         "anyOf": read,
     })
-});
+}
 
-schema!(Config, "EffectiveConfiguration", false, |generator: &mut SchemaGenerator| {
+schema!(Config, "EffectiveConfiguration", false, effective_configuration);
+
+fn effective_configuration(generator: &mut SchemaGenerator) -> Schema {
     let source = generator.subschema_for::<Source>();
     let flavour = generator.subschema_for::<Flavour>();
     let component = generator.subschema_for::<Component>();
@@ -340,4 +384,4 @@ schema!(Config, "EffectiveConfiguration", false, |generator: &mut SchemaGenerato
         "properties": properties,
         "required": required,
     })
-});
+}

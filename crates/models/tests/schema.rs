@@ -4,7 +4,7 @@
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use models::ranges::{self, Range};
-use models::{Feedback, Manual, Overrides, Problems, SETTINGS};
+use models::{Feedback, Manual, Overrides, Problems, SETTINGS, ScheduleId};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use schemars::generate::SchemaSettings;
@@ -19,7 +19,7 @@ struct Asked {
 
 impl Asked {
     fn of<T: JsonSchema>() -> Self {
-        Self::by(SchemaSettings::draft2020_12(), |generator| generator.into_root_schema_for::<T>())
+        Self::by(SchemaSettings::draft2020_12(), SchemaGenerator::into_root_schema_for::<T>)
     }
 
     fn by(settings: SchemaSettings, root: impl FnOnce(SchemaGenerator) -> Schema) -> Self {
@@ -47,10 +47,17 @@ const BEYOND: [&str; 7] = [
 ];
 
 /// The schema refuses nothing that is read, and what it accepts is read, unless a text is why not.
-fn agree(asked: &Asked, body: &Value, changed: &Value, read: &Result<(), Problems>) -> Result<(), TestCaseError> {
+fn agree(
+    asked: &Asked,
+    body: &Value,
+    changed: &Value,
+    read: &Result<(), Problems>,
+) -> Result<(), TestCaseError> {
     match (asked.refusal(body), read) {
         (None, Ok(())) | (Some(_), Err(_)) => Ok(()),
-        (Some(refusal), Ok(())) => Err(TestCaseError::fail(format!("read, but refused by the schema: {body}\n{refusal}"))),
+        (Some(refusal), Ok(())) => {
+            Err(TestCaseError::fail(format!("read, but refused by the schema: {body}\n{refusal}")))
+        }
         (None, Err(problems)) => {
             let beyond = |problem: &str| BEYOND.iter().any(|words| problem.contains(words));
             let said = has_text(changed) || problems.iter().all(|field| beyond(&field.problem));
@@ -95,8 +102,10 @@ fn number() -> impl Strategy<Value = f64> {
 fn value() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         number().prop_map(|number| number.to_string()),
-        select(vec!["", " 1 ", "1.", ".5", "+1", "-", ".", "1e0", "e1", "1 2", "0x1", "inf", "NaN", "infinity"])
-            .prop_map(String::from),
+        select(vec![
+            "", " 1 ", "1.", ".5", "+1", "-", ".", "1e0", "e1", "1 2", "0x1", "inf", "NaN", "infinity"
+        ])
+        .prop_map(String::from),
         select(vec!["true", " FALSE ", "tru", "yes", "2026-11-23T15:17:06Z", "now"]).prop_map(String::from),
         "[a-zé]{0,3}",
         (select(vec![1_usize, 62, 63, 64, 127, 128, 129, 252, 253, 254, 1023, 1024, 1025]))
@@ -116,8 +125,8 @@ fn value() -> impl Strategy<Value = Value> {
         let members = (lists.clone(), inner.clone()).prop_map(|(length, value)| {
             Value::Object((0..length).map(|index| (format!("m{index}"), value.clone())).collect())
         });
-        let items = (lists.clone(), inner.clone())
-            .prop_map(|(length, value)| Value::Array(vec![value; length]));
+        let items =
+            (lists.clone(), inner.clone()).prop_map(|(length, value)| Value::Array(vec![value; length]));
         prop_oneof![
             members,
             items,
@@ -130,11 +139,36 @@ fn value() -> impl Strategy<Value = Value> {
 /// A key that is looked for somewhere, or any.
 fn key() -> impl Strategy<Value = String> {
     const KEYS: [&str; 30] = [
-        "scheduler", "strategies", "flavours", "components", "policy", "carbonTarget", "calibrate", "name",
-        "precision", "carbonIntensity", "carbon_intensity", "energyWh", "enabled", "annotations", "minReplicas",
-        "maxReplicas", "flavourWeights", "weightsPerMille", "flavourRules", "flavourName", "weight", "ttlSeconds",
-        "reason", "flavour_counts", "flavour_precision", "flavour_energy_wh", "total_requests", "window_seconds",
-        "source", "sequence",
+        "scheduler",
+        "strategies",
+        "flavours",
+        "components",
+        "policy",
+        "carbonTarget",
+        "calibrate",
+        "name",
+        "precision",
+        "carbonIntensity",
+        "carbon_intensity",
+        "energyWh",
+        "enabled",
+        "annotations",
+        "minReplicas",
+        "maxReplicas",
+        "flavourWeights",
+        "weightsPerMille",
+        "flavourRules",
+        "flavourName",
+        "weight",
+        "ttlSeconds",
+        "reason",
+        "flavour_counts",
+        "flavour_precision",
+        "flavour_energy_wh",
+        "total_requests",
+        "window_seconds",
+        "source",
+        "sequence",
     ];
     let known: Vec<&str> = KEYS.into_iter().chain(SETTINGS.iter().map(|spec| spec.key)).collect();
     prop_oneof![9 => select(known).prop_map(String::from), 1 => "[a-z]{0,2}|\u{1}|x{63}|x{64}"]
@@ -144,9 +178,14 @@ fn key() -> impl Strategy<Value = String> {
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
-        Value::Object(members) => members.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found)),
+        Value::Object(members) => {
+            members.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found));
+        }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| places(value, &format!("{at}/{index}"), found));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| places(value, &format!("{at}/{index}"), found));
         }
         _ => {}
     }
@@ -284,12 +323,28 @@ fn each_bound_of_each_setting_is_the_tables() {
     let asked = Asked::of::<Overrides>();
     for spec in &SETTINGS {
         for bound in [spec.range.low, spec.range.high] {
-            for value in [bound.next_down(), bound, bound.next_up()].into_iter().filter(|value| value.is_finite()) {
+            for value in
+                [bound.next_down(), bound, bound.next_up()].into_iter().filter(|value| value.is_finite())
+            {
                 let body = json!({spec.key: value});
                 assert_eq!(asked.refusal(&body).is_none(), spec.range.contains(value), "{body}");
             }
         }
     }
+}
+
+#[test]
+fn names_are_as_their_schemas_say() {
+    let asked = [models::schema::name(), models::schema::namespace()]
+        .map(|schema| Asked::by(SchemaSettings::default(), |_| schema));
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let part = prop_oneof![3 => "[a-z0-9]{1,3}", 1 => "-|\\.|_|A|é| |\n|/|\\.\\.", 1 => select(vec!["x".repeat(63), "y".repeat(126)])];
+    let text = proptest::collection::vec(part, 0..5).prop_map(|parts| parts.concat());
+    proptest!(config, |(text in text)| {
+        let [name, namespace] = asked.each_ref().map(|asked| asked.refusal(&json!(text)).is_none());
+        prop_assert_eq!(name, ScheduleId::new("a", &text).is_ok());
+        prop_assert_eq!(namespace, ScheduleId::new(&text, "a").is_ok());
+    });
 }
 
 #[test]
