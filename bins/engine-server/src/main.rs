@@ -41,9 +41,15 @@ use store::{Queue, StoreSettings};
 use vintages::Vintages;
 
 fn main() -> ExitCode {
-    let matches = args::command().subcommand(store::command()).get_matches();
-    if let Some(("state", matches)) = matches.subcommand() {
-        return match store::run(matches) {
+    let commands = [store::command(), http::openapi::command()];
+    let matches = args::command().subcommands(commands).get_matches();
+    let done = match matches.subcommand() {
+        Some(("state", matches)) => Some(store::run(matches)),
+        Some(("openapi", _)) => Some(http::openapi::print()),
+        _ => None,
+    };
+    if let Some(done) = done {
+        return match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, 1),
         };

@@ -31,6 +31,7 @@ pub const MAX_WORD: usize = 63;
 
 /// Where an effective value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The schedule's own PUT.
@@ -43,6 +44,7 @@ pub enum Source {
 
 /// A scaled part of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Its name, e.g. `router`.
@@ -274,7 +276,7 @@ fn components_json(components: &[Component]) -> Value {
 }
 
 /// Whole numbers without a fraction: readers of counts and seconds decode integers.
-fn json_number(value: f64) -> Value {
+pub(crate) fn json_number(value: f64) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
     if libm::trunc(value) == value && value.abs() < 9e15 { json!(value as i64) } else { json!(value) }
 }

@@ -22,6 +22,7 @@ pub const MAX_FLAVOUR_NAME: usize = 253;
 
 /// A runnable variant of a service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Flavour {
     /// Unique within a schedule.

@@ -24,6 +24,7 @@ pub const MAX_SHOWN_GAPS: usize = 10;
 ///
 /// The thresholds are NESO's bands for 2024; a provider's own word wins over them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Index {
     /// Below 35 gCO2eq/kWh.
     #[serde(rename = "very low")]
@@ -82,14 +83,17 @@ impl fmt::Display for Index {
 
 /// One slot `[from, to)` with its mean carbon intensity.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Slot {
     /// First instant of the slot.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Instant"))]
     pub from: Timestamp,
     /// First instant after it.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Instant"))]
     pub to: Timestamp,
     /// Mean carbon intensity, gCO2eq/kWh.
     pub forecast: CarbonIntensity,
-    /// The band the provider (or [`Index::of`]) puts it in.
+    /// The band the provider (or else the intensity) puts it in.
     pub index: Index,
 }
 
@@ -102,10 +106,13 @@ impl Slot {
 
 /// A stretch between two slots that no slot speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gap {
     /// First instant of it.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Instant"))]
     pub from: Timestamp,
     /// First instant after it.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Instant"))]
     pub to: Timestamp,
 }
 
@@ -373,6 +380,11 @@ impl SlotTexts {
 /// Which forecast a schedule asks for: `national`, `region:13`, `postcode:OX1`, or whatever an adapter
 /// understands. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(inline, description = "A carbon target, as configured.")
+)]
 #[serde(from = "String", into = "String")]
 pub struct CarbonTarget(Arc<str>);
 

@@ -40,6 +40,8 @@ pub mod problem;
 pub mod ranges;
 pub mod savings;
 pub mod schedule;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod settings;
 pub mod signal;
 pub mod units;

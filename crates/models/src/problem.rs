@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// One bad field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldProblem {
     /// JSON pointer (RFC 6901) to the field, empty for the whole document.
     pub pointer: String,
@@ -17,6 +18,7 @@ pub struct FieldProblem {
 
 /// Every bad field of a document. Nothing of such a document is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Problems(Vec<FieldProblem>);
 

@@ -5,17 +5,20 @@ use serde::{Deserialize, Serialize};
 
 /// Emissions of what was served, beside what the same requests would have emitted otherwise.
 ///
-/// All of it is in one [`unit`](Self::unit): grams where every enabled flavour says `energyWh`, otherwise
+/// All of it is in one `unit`: grams where every enabled flavour says `energyWh`, otherwise
 /// relative to the best flavour.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SavingsReport {
     /// `gCO2eq`, or `relative g`: the intensity of the grid times requests, one at the best flavour being 1.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["gCO2eq", "relative g"])))]
     pub unit: &'static str,
     /// Whether these are no grams; left out where they are.
     #[serde(skip_serializing_if = "is_not")]
     pub relative: bool,
     /// When the first window began that is counted here.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Instant"))]
     pub since: Timestamp,
     /// All of it.
     pub since_start: Emitted,
@@ -29,6 +32,7 @@ pub struct SavingsReport {
 
 /// What requests emitted, and what was avoided.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Emitted {
     /// Requests that are counted in the sums below.
@@ -45,9 +49,11 @@ pub struct Emitted {
 
 /// The optimum in hindsight for what was served in the last day.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HindsightReport {
     /// First instant after the span.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Instant"))]
     pub until: Timestamp,
     /// Length of the span, seconds: whole half-hours, an hour to a day.
     pub span_seconds: u32,

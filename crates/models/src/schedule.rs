@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::forecast::{Gap, Index};
 use crate::savings::SavingsReport;
+#[cfg(feature = "schema")]
+use crate::schema::{Instant, PerMille, Percent};
 use crate::signal::{Accounting, Signal};
 use crate::units::Precision;
 
@@ -53,6 +55,7 @@ pub struct Measure {
 
 /// The credit ledger after this evaluation's posting.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Credits {
     /// Balance, in [min, max].
     pub balance: f64,
@@ -71,6 +74,7 @@ pub struct Credits {
 
 /// How far processing is throttled, and what that leaves of the components.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Processing {
     /// In [throttleMin, 1]; 1 is unthrottled.
@@ -81,53 +85,77 @@ pub struct Processing {
     pub intensity_ratio: f64,
     /// Most replicas per component, as throttled.
     #[serde(serialize_with = "pairs")]
+    #[cfg_attr(feature = "schema", schemars(with = "alloc::collections::BTreeMap<String, u32>"))]
     pub ceilings: Vec<(Arc<str>, u32)>,
 }
 
 /// What the forecast said when this schedule was made.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct ForecastReport {
     /// Intensity of the slot the schedule was made for, gCO2eq/kWh.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<f64>,
     /// Intensity of the slot after it, gCO2eq/kWh.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<f64>,
     /// Band of `now`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<Index>,
     /// Which provider it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Arc<str>>,
     /// The provider that was preferred and gave none, where `source` stands in for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stand_in_for: Option<Arc<str>>,
     /// The grid zone it is about, in the provider's words, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Arc<str>>,
     /// What it is of: average or marginal intensity.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
     /// Which emissions are counted in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accounting: Option<Accounting>,
     /// When the provider made it, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Instant>"))]
     pub issued_at: Option<Timestamp>,
     /// When it was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Instant>"))]
     pub retrieved_at: Option<Timestamp>,
     /// Seconds from then to this evaluation, at least 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<f64>,
     /// Seconds that at least half of its slots last, where any length is that common.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub slot_seconds: Option<f64>,
-    /// Stretches between its slots that it says nothing of, in order of time, the first
-    /// [`crate::forecast::MAX_SHOWN_GAPS`].
+    /// Stretches between its slots that it says nothing of, in order of time; of many the first.
+    #[serde(skip_serializing_if = "is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::forecast::MAX_SHOWN_GAPS)))]
     pub gaps: Arc<[Gap]>,
     /// How many of its slots nobody forecast: they are drawn from one neighbour to the other.
+    #[serde(skip_serializing_if = "is_zero")]
     pub filled_slots: usize,
     /// Whether it no longer covers the present: `now` is unknown and throttling uses the last known.
+    #[serde(skip_serializing_if = "is_not")]
     pub stale: bool,
     /// Which forecast a plan used for what, in order of time; empty without a plan.
+    #[serde(skip_serializing_if = "is_empty")]
     pub used_for: Arc<[UsedFor]>,
 }
 
 /// A stretch of a plan's horizon and the forecast that served it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsedFor {
     /// Its first instant.
+    #[cfg_attr(feature = "schema", schemars(with = "Instant"))]
     pub from: Timestamp,
     /// First instant after it.
+    #[cfg_attr(feature = "schema", schemars(with = "Instant"))]
     pub to: Timestamp,
     /// The provider's name, `own`, or `blend` of both.
     pub source: Arc<str>,
@@ -135,9 +163,11 @@ pub struct UsedFor {
 
 /// The error budget when this schedule was made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetReport {
     /// What it counts: `requests`, or `time` as long as nobody reports what was served.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["requests", "time"])))]
     pub accounting: &'static str,
     /// Its window, seconds.
     pub window_seconds: f64,
@@ -155,6 +185,7 @@ pub struct BudgetReport {
 
 /// Mean error of served requests, in [0, 1]; what is not known yet is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MeanErrors {
     /// Since the start.
     #[serde(rename = "sinceStart", skip_serializing_if = "Option::is_none")]
@@ -172,6 +203,7 @@ pub struct MeanErrors {
 
 /// The plan a schedule is the first step of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PlanReport {
     /// How far it reaches, seconds.
@@ -184,13 +216,16 @@ pub struct PlanReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_price: Option<f64>,
     /// What the price is in: `g`, or `relative g` where not every flavour says `energyWh`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["g", "relative g"])))]
     pub price_unit: &'static str,
 }
 
 /// A manual override in force.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ManualReport {
     /// First instant at which the policy rules again.
+    #[cfg_attr(feature = "schema", schemars(with = "Instant"))]
     pub until: Timestamp,
     /// Why, in the words of whoever set it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -284,99 +319,219 @@ impl Document {
 
 impl Serialize for Schedule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("flavourWeights", &Weights(self, |share| u16::from(share.weight)))?;
-        map.serialize_entry("weightsPerMille", &Weights(self, |share| share.per_mille))?;
-        map.serialize_entry("flavourRules", &Rules(self))?;
-        map.serialize_entry("strategies", &Shares { schedule: self, measured: false })?;
-        map.serialize_entry("flavours", &Shares { schedule: self, measured: true })?;
-        map.serialize_entry("validUntil", &self.valid_until)?;
-        map.serialize_entry("credits", &self.credits)?;
-        map.serialize_entry("policy", &PolicyName { name: &self.policy })?;
-        map.serialize_entry("diagnostics", &Pairs(&self.diagnostics))?;
-        map.serialize_entry("avgPrecision", &self.avg_precision)?;
-        map.serialize_entry("processing", &self.processing)?;
-        if let Some(budget) = &self.budget {
-            map.serialize_entry("budget", budget)?;
+        Wire {
+            flavour_weights: Weights(self, |share| u16::from(share.weight)),
+            weights_per_mille: Weights(self, |share| share.per_mille),
+            flavour_rules: Each(self, |share| share.enabled.then(|| Rule::of(share))),
+            strategies: Each(self, |share| Some(Strategy::of(share))),
+            flavours: Each(self, |share| Some(Share::of(share))),
+            valid_until: self.valid_until,
+            credits: &self.credits,
+            policy: PolicyName { name: &self.policy },
+            diagnostics: Pairs(&self.diagnostics),
+            avg_precision: self.avg_precision,
+            processing: &self.processing,
+            budget: self.budget.as_ref(),
+            savings: self.savings.as_ref(),
+            plan: self.plan.as_ref(),
+            reason: &self.reason,
+            warnings: &self.warnings,
+            manual: self.manual.as_ref(),
+            evaluated_at: self.evaluated_at,
+            generation: self.generation,
+            forecast: Told { report: &self.forecast, schedule: [] },
         }
-        if let Some(savings) = &self.savings {
-            map.serialize_entry("savings", savings)?;
-        }
-        if let Some(plan) = &self.plan {
-            map.serialize_entry("plan", plan)?;
-        }
-        map.serialize_entry("reason", &self.reason)?;
-        map.serialize_entry("warnings", &self.warnings)?;
-        if let Some(manual) = &self.manual {
-            map.serialize_entry("manual", manual)?;
-        }
-        map.serialize_entry("evaluatedAt", &self.evaluated_at)?;
-        map.serialize_entry("generation", &self.generation)?;
-        map.serialize_entry("forecast", &self.forecast)?;
-        map.end()
+        .serialize(serializer)
     }
 }
 
-impl Serialize for ForecastReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if let Some(now) = self.now {
-            map.serialize_entry("now", &now)?;
-        }
-        if let Some(next) = self.next {
-            map.serialize_entry("next", &next)?;
-        }
-        if let Some(index) = self.index {
-            map.serialize_entry("index", &index)?;
-        }
-        if let Some(source) = &self.source {
-            map.serialize_entry("source", source)?;
-        }
-        if let Some(preferred) = &self.stand_in_for {
-            map.serialize_entry("standInFor", preferred)?;
-        }
-        if let Some(zone) = &self.zone {
-            map.serialize_entry("zone", zone)?;
-        }
-        if let Some(signal) = self.signal {
-            map.serialize_entry("signal", &signal)?;
-        }
-        if let Some(accounting) = self.accounting {
-            map.serialize_entry("accounting", &accounting)?;
-        }
-        if let Some(issued_at) = self.issued_at {
-            map.serialize_entry("issuedAt", &issued_at)?;
-        }
-        if let Some(retrieved_at) = self.retrieved_at {
-            map.serialize_entry("retrievedAt", &retrieved_at)?;
-        }
-        if let Some(seconds) = self.age_seconds {
-            map.serialize_entry("ageSeconds", &seconds)?;
-        }
-        if let Some(seconds) = self.slot_seconds {
-            map.serialize_entry("slotSeconds", &seconds)?;
-        }
-        if !self.gaps.is_empty() {
-            map.serialize_entry("gaps", &self.gaps)?;
-        }
-        if self.filled_slots > 0 {
-            map.serialize_entry("filledSlots", &self.filled_slots)?;
-        }
-        if self.stale {
-            map.serialize_entry("stale", &true)?;
-        }
-        if !self.used_for.is_empty() {
-            map.serialize_entry("usedFor", &self.used_for)?;
-        }
-        // Last, and empty: a document puts the shared slots here.
-        map.serialize_entry("schedule", &[(); 0])?;
-        map.end()
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Schedule {
+    fn schema_name() -> Cow<'static, str> {
+        Wire::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Wire::json_schema(generator)
     }
 }
 
+/// A complete decision, as published. What is not known is left out, never `null`.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Schedule"))]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    /// Percent of traffic by flavour: every enabled one, also those of weight 0; the sum is 100.
+    #[cfg_attr(feature = "schema", schemars(with = "alloc::collections::BTreeMap<String, Percent>"))]
+    flavour_weights: Weights<'a>,
+    /// The same in 1/1000; the sum is 1000.
+    #[cfg_attr(feature = "schema", schemars(with = "alloc::collections::BTreeMap<String, PerMille>"))]
+    weights_per_mille: Weights<'a>,
+    /// The enabled flavours, in the order of the configuration.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Rule<'a>>"))]
+    flavour_rules: Each<'a, Rule<'a>>,
+    /// Every flavour, enabled or not, in the order of the configuration: the older word for `flavours`.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Strategy<'a>>"))]
+    strategies: Each<'a, Strategy<'a>>,
+    /// Every flavour, enabled or not, in the order of the configuration, with what feedback measured of it.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Share<'a>>"))]
+    flavours: Each<'a, Share<'a>>,
+    /// When a newer schedule is out; whole seconds, UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Instant"))]
+    valid_until: Timestamp,
+    /// The credit ledger after this evaluation's posting.
+    credits: &'a Credits,
+    /// The policy that decided.
+    policy: PolicyName<'a>,
+    /// Numbers behind the decision; which ones depends on the policy.
+    #[cfg_attr(feature = "schema", schemars(with = "alloc::collections::BTreeMap<String, f64>"))]
+    diagnostics: Pairs<'a, Cow<'static, str>, f64>,
+    /// Mean precision of the published whole-percent weights.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
+    avg_precision: f64,
+    /// Throttle and replica ceilings.
+    processing: &'a Processing,
+    /// The error budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<&'a BudgetReport>,
+    /// What was emitted and avoided so far, once anybody reported what was served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    savings: Option<&'a SavingsReport>,
+    /// The plan behind it, under a policy that plans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a PlanReport>,
+    /// Why, in a sentence.
+    reason: &'a str,
+    /// What a user should know.
+    warnings: &'a [Arc<str>],
+    /// The override in force, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manual: Option<&'a ManualReport>,
+    /// When it was decided.
+    #[cfg_attr(feature = "schema", schemars(with = "Instant"))]
+    evaluated_at: Timestamp,
+    /// Counts configurations of this schedule: a changed PUT adds one.
+    generation: u64,
+    // Last, as it ends with the slots.
+    /// What the forecast said when this schedule was made.
+    forecast: Told<'a>,
+}
+
+/// What the forecast said when a schedule was made.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ForecastReport"))]
+struct Told<'a> {
+    #[serde(flatten)]
+    report: &'a ForecastReport,
+    // Last, and empty: a document puts the shared slots here.
+    /// The provider's slots from this one on.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::Slot>", length(max = crate::forecast::MAX_PUBLISHED_SLOTS)))]
+    schedule: [(); 0],
+}
+
+/// A policy by name.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct PolicyName<'a> {
+    /// Its name, as it was asked for, also where it stands for another.
     name: &'a str,
+}
+
+/// An enabled flavour and its weight.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "FlavourRule"))]
+#[serde(rename_all = "camelCase")]
+struct Rule<'a> {
+    /// Its name.
+    flavour_name: &'a str,
+    /// How good its answers are, in whole percent.
+    #[cfg_attr(feature = "schema", schemars(with = "Percent"))]
+    precision: u8,
+    /// Percent of traffic.
+    #[cfg_attr(feature = "schema", schemars(with = "Percent"))]
+    weight: u8,
+}
+
+impl<'a> Rule<'a> {
+    fn of(share: &'a FlavourShare) -> Self {
+        Self { flavour_name: &share.name, precision: share.precision.percent(), weight: share.weight }
+    }
+}
+
+/// A flavour and its weight.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct Strategy<'a> {
+    /// Its name.
+    name: &'a str,
+    /// How good its answers are, in whole percent.
+    #[cfg_attr(feature = "schema", schemars(with = "Percent"))]
+    precision: u8,
+    /// Percent of traffic; 0 where it is disabled.
+    #[cfg_attr(feature = "schema", schemars(with = "Percent"))]
+    weight: u8,
+    /// Relative energy per request; 0 where nobody said.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
+    carbon_intensity: f64,
+    /// Whether it may receive traffic.
+    enabled: bool,
+}
+
+impl<'a> Strategy<'a> {
+    fn of(share: &'a FlavourShare) -> Self {
+        Self {
+            name: &share.name,
+            precision: share.precision.percent(),
+            weight: share.weight,
+            // As the origin writes it where nobody said.
+            carbon_intensity: share.carbon_intensity.unwrap_or(0.0),
+            enabled: share.enabled,
+        }
+    }
+}
+
+/// A flavour, its weight, and what feedback measured of it. The seed's readers never asked for that.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "FlavourShare"))]
+#[serde(rename_all = "camelCase")]
+struct Share<'a> {
+    #[serde(flatten)]
+    strategy: Strategy<'a>,
+    /// Mean precision measured, a fraction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_precision: Option<Precision>,
+    /// Mean energy measured, Wh per request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
+    measured_energy_wh: Option<f64>,
+    /// Requests that came with one of the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_requests: Option<u64>,
+}
+
+impl<'a> Share<'a> {
+    fn of(share: &'a FlavourShare) -> Self {
+        Self {
+            strategy: Strategy::of(share),
+            measured_precision: share.measured.and_then(|measured| measured.precision),
+            measured_energy_wh: share.measured.and_then(|measured| measured.energy_wh),
+            measured_requests: share.measured.map(|measured| measured.requests),
+        }
+    }
+}
+
+/// A list of what is said of each flavour of which anything is.
+struct Each<'a, T>(&'a Schedule, fn(&'a FlavourShare) -> Option<T>);
+
+impl<T: Serialize> Serialize for Each<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for item in self.0.flavours.iter().filter_map(self.1) {
+            list.serialize_element(&item)?;
+        }
+        list.end()
+    }
 }
 
 struct Weights<'a>(&'a Schedule, fn(&FlavourShare) -> u16);
@@ -388,73 +543,6 @@ impl Serialize for Weights<'_> {
             map.serialize_entry(&share.name, &self.1(share))?;
         }
         map.end()
-    }
-}
-
-struct Rules<'a>(&'a Schedule);
-
-impl Serialize for Rules<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Rule<'a> {
-            flavour_name: &'a str,
-            precision: u8,
-            weight: u8,
-        }
-
-        let mut list = serializer.serialize_seq(None)?;
-        for share in self.0.flavours.iter().filter(|share| share.enabled) {
-            list.serialize_element(&Rule {
-                flavour_name: &share.name,
-                precision: share.precision.percent(),
-                weight: share.weight,
-            })?;
-        }
-        list.end()
-    }
-}
-
-struct Shares<'a> {
-    schedule: &'a Schedule,
-    /// Whether it says what was measured: the seed's readers never asked.
-    measured: bool,
-}
-
-impl Serialize for Shares<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Share<'a> {
-            name: &'a str,
-            precision: u8,
-            weight: u8,
-            carbon_intensity: f64,
-            enabled: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            measured_precision: Option<f64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            measured_energy_wh: Option<f64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            measured_requests: Option<u64>,
-        }
-
-        let mut list = serializer.serialize_seq(None)?;
-        for share in &self.schedule.flavours {
-            let measured = share.measured.filter(|_| self.measured);
-            list.serialize_element(&Share {
-                name: &share.name,
-                precision: share.precision.percent(),
-                weight: share.weight,
-                // As the origin writes it where nobody said.
-                carbon_intensity: share.carbon_intensity.unwrap_or(0.0),
-                enabled: share.enabled,
-                measured_precision: measured.and_then(|measured| measured.precision).map(Precision::get),
-                measured_energy_wh: measured.and_then(|measured| measured.energy_wh),
-                measured_requests: measured.map(|measured| measured.requests),
-            })?;
-        }
-        list.end()
     }
 }
 
@@ -471,4 +559,18 @@ fn pairs<K: Serialize, V: Serialize, S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     Pairs(pairs).serialize(serializer)
+}
+
+fn is_empty<T>(list: &[T]) -> bool {
+    list.is_empty()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }

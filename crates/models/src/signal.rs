@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Which power plants a carbon intensity is about. Numbers of different signals say different things: one
 /// series never mixes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Signal {
     /// All that generate: what an accountant attributes to a kilowatt-hour.
@@ -42,6 +43,7 @@ impl fmt::Display for Signal {
 
 /// Which emissions are counted in a carbon intensity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Accounting {
     /// Those of building, fuelling and ending a power plant, too.

@@ -29,6 +29,21 @@ macro_rules! quantity {
             }
         }
 
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> alloc::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                crate::schema::number(&$range)
+            }
+        }
+
         impl TryFrom<f64> for $name {
             type Error = OutOfRange;
 

@@ -5,8 +5,9 @@ use engine::UnknownSchedule;
 use engine::journal::{Answer, Input};
 use models::{Overrides, ParsedOverrides, Problems};
 use policies::Registry;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::answers::{Accepted, Effective, Removed};
 use super::problem::Problem;
 use super::{body, schedule_id};
 use crate::limit_args::Limits;
@@ -30,11 +31,7 @@ pub(crate) async fn put(
         return Err(Problem::confused());
     };
     let accepted = accepted?;
-    Ok(HttpResponse::Accepted().json(json!({
-        "status": "accepted",
-        "ignored": ignored,
-        "warnings": accepted.warnings,
-    })))
+    Ok(HttpResponse::Accepted().json(Accepted { ignored, status: "accepted", warnings: accepted.warnings }))
 }
 
 /// The configuration a body asks for, its policy known: every bad field at once.
@@ -67,12 +64,7 @@ pub(crate) async fn get(
 ) -> Result<HttpResponse, Problem> {
     let id = schedule_id(&path)?;
     let (config, generation) = state.engine().config(&id).ok_or_else(|| UnknownSchedule(id.clone()))?;
-    Ok(HttpResponse::Ok().json(json!({
-        "namespace": id.namespace(),
-        "name": id.name(),
-        "generation": generation,
-        "config": config,
-    })))
+    Ok(HttpResponse::Ok().json(Effective::of(&id, config, generation)))
 }
 
 /// DELETE `/config/{namespace}/{name}`: frees the schedule; the default one is reset instead.
@@ -88,12 +80,13 @@ pub(crate) async fn delete(
         Answer::Removed(removed) => removed.map(|()| "deleted")?,
         _ => return Err(Problem::confused()),
     };
-    Ok(HttpResponse::Ok().json(json!({ "status": status })))
+    Ok(HttpResponse::Ok().json(Removed { status }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn problems(body: &Value) -> Vec<String> {
         let understood = understand(body.as_object().unwrap(), &Registry::builtin());

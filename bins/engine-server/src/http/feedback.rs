@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use engine::journal::{Answer, Input};
 use models::Feedback;
-use serde_json::{Value, json};
 
+use super::answers::Counted;
 use super::problem::Problem;
 use super::{body, schedule_id};
 use crate::state::State;
@@ -25,18 +25,5 @@ pub(crate) async fn post(
     let Answer::Counted(report) = state.act(Input::Feedback { id, feedback }).await? else {
         return Err(Problem::confused());
     };
-    let report = report?;
-    let mut answer = json!({
-        "realized_precision": report.realized_precision,
-        "credit_balance": report.credit_balance,
-        "credit_velocity": report.credit_velocity,
-        "total_requests": report.total_requests,
-    });
-    if report.duplicate {
-        answer["duplicate"] = Value::from(true);
-    }
-    if !ignored.is_empty() {
-        answer["ignored"] = Value::from(ignored);
-    }
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(Counted::of(&report?, ignored)))
 }

@@ -2,8 +2,10 @@
 
 use actix_web::{HttpResponse, web};
 use models::forecast::MAX_SHOWN_GAPS;
+use models::schema::Instant;
 use models::{Accounting, CarbonTarget, Gap, Problems, Signal, Timestamp};
 use providers::{CircuitState, Status};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::page::{Page, PageQuery};
@@ -11,12 +13,12 @@ use super::problem::Problem;
 use crate::forecasts::{Provider, Refresh};
 use crate::state::now;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Item {
+struct TargetItem {
     target: CarbonTarget,
     #[serde(skip_serializing_if = "Option::is_none")]
-    forecast: Option<Known>,
+    forecast: Option<KnownForecast>,
     /// Who answered last, where the forecast above is a preferred provider's and still good enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     stand_in: Option<String>,
@@ -26,12 +28,13 @@ struct Item {
     last_error: Option<String>,
     /// Absent while a refresh is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     next_refresh: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Known {
+struct KnownForecast {
     source: String,
     /// The provider that was preferred and gave none, where `source` stands in for it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,10 +44,14 @@ struct Known {
     signal: Signal,
     accounting: Accounting,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     issued_at: Option<Timestamp>,
+    #[schemars(with = "Instant")]
     retrieved_at: Timestamp,
     age_seconds: f64,
+    #[schemars(with = "Instant")]
     from: Timestamp,
+    #[schemars(with = "Instant")]
     to: Timestamp,
     slots: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +60,7 @@ struct Known {
     filled_slots: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ProviderItem {
     name: String,
@@ -62,9 +69,11 @@ struct ProviderItem {
     circuit: &'static str,
     /// Until when it is left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     open_until: Option<Timestamp>,
     /// When its budget of calls lets it be asked next, where that is not now.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     ready_at: Option<Timestamp>,
     calls: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,14 +84,15 @@ struct ProviderItem {
     calls_per_day: Option<u32>,
     failures: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Instant>")]
     last_success: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Answer {
-    items: Vec<Item>,
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ForecastList {
+    items: Vec<TargetItem>,
     providers: Vec<ProviderItem>,
     #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
     after: Option<CarbonTarget>,
@@ -103,18 +113,18 @@ pub(crate) async fn list(
     let after = page.last().filter(|_| more).map(|(target, _)| target.clone());
     let items = page.into_iter().map(|(target, status)| item(target, status, now)).collect();
     let providers = providers.into_iter().map(|provider| provider_item(provider, now)).collect();
-    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(Answer {
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(ForecastList {
         items,
         providers,
         after,
     }))
 }
 
-fn item(target: CarbonTarget, status: Status, now: Timestamp) -> Item {
+fn item(target: CarbonTarget, status: Status, now: Timestamp) -> TargetItem {
     let age = status.age(now).unwrap_or_default();
     let forecast = status.latest.and_then(|forecast| {
         let (first, last) = (forecast.slots().first()?, forecast.slots().last()?);
-        Some(Known {
+        Some(KnownForecast {
             source: forecast.source.to_string(),
             stand_in_for: forecast.stand_in_for.as_deref().map(ToOwned::to_owned),
             zone: forecast.zone.as_deref().map(ToOwned::to_owned),
@@ -131,7 +141,7 @@ fn item(target: CarbonTarget, status: Status, now: Timestamp) -> Item {
             filled_slots: forecast.filled_slots(),
         })
     });
-    Item {
+    TargetItem {
         target,
         forecast,
         stand_in: status.stand_in.as_deref().map(ToOwned::to_owned),

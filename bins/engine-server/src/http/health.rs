@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde_json::json;
 
+use super::answers::Health;
 use super::problem::Problem;
 use crate::life::Readiness;
 use crate::state::{State, now};
@@ -19,13 +19,13 @@ pub(crate) async fn healthz(state: web::Data<State>) -> HttpResponse {
         (false, true) => "ready",
         (false, false) => "starting",
     };
-    HttpResponse::Ok().json(json!({ "status": status }))
+    HttpResponse::Ok().json(Health::of(status))
 }
 
 /// 200 while the process does what it is there for; otherwise a restart is all that helps.
 pub(crate) async fn livez(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     if state.life.is_alive(Instant::now()) {
-        return Ok(HttpResponse::Ok().json(json!({"status": "alive"})));
+        return Ok(HttpResponse::Ok().json(Health::of("alive")));
     }
     let detail = "not alive: the loop that evaluates does not turn any more";
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1))
@@ -35,9 +35,9 @@ pub(crate) async fn livez(state: web::Data<State>) -> Result<HttpResponse, Probl
 pub(crate) async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let is_well = state.queue.as_ref().is_none_or(Queue::is_moving);
     match state.life.readiness(is_well, Instant::now(), now()) {
-        Readiness::Ready => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
+        Readiness::Ready => Ok(HttpResponse::Ok().json(Health::of("ready"))),
         Readiness::Degraded(detail) => {
-            Ok(HttpResponse::Ok().json(json!({"status": "degraded", "detail": detail})))
+            Ok(HttpResponse::Ok().json(Health { detail: Some(detail), ..Health::of("degraded") }))
         }
         Readiness::Unready(reason) => {
             let detail = format!("not ready: {reason}");

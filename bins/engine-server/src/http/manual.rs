@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use engine::journal::{Answer, Input};
 use models::{Manual, ScheduleId};
-use serde_json::json;
 
+use super::answers::{OverrideEnded, OverrideSet};
 use super::problem::Problem;
 use super::{body, schedule_id};
 use crate::state::State;
@@ -55,7 +55,7 @@ async fn set(
         return Err(Problem::confused());
     };
     let until = until?;
-    Ok(HttpResponse::Accepted().json(json!({"status": "schedule set", "until": until, "ignored": ignored})))
+    Ok(HttpResponse::Accepted().json(OverrideSet { ignored, status: "schedule set", until }))
 }
 
 async fn clear(state: &State, id: &ScheduleId) -> Result<HttpResponse, Problem> {
@@ -63,5 +63,5 @@ async fn clear(state: &State, id: &ScheduleId) -> Result<HttpResponse, Problem> 
         return Err(Problem::confused());
     };
     let status = if cleared? { "override ended" } else { "no override in force" };
-    Ok(HttpResponse::Ok().json(json!({ "status": status })))
+    Ok(HttpResponse::Ok().json(OverrideEnded { status }))
 }

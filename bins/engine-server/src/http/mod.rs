@@ -1,6 +1,7 @@
 //! The API: routes, and what every route has in common.
 
 pub(crate) mod access;
+mod answers;
 mod body;
 mod config;
 mod feedback;
@@ -9,6 +10,7 @@ mod health;
 pub(crate) mod in_flight;
 mod manual;
 mod measure;
+pub(crate) mod openapi;
 mod page;
 pub(crate) mod problem;
 mod schedule;
@@ -89,6 +91,7 @@ pub(crate) fn serve(
 fn routes(app: &mut web::ServiceConfig) {
     app.service(reading("/schedule", web::to(schedule::get_default)))
         .configure(probes)
+        .service(listing("/openapi.json", web::to(openapi::get)))
         .service(listing("/forecasts", web::to(forecasts::list)))
         .service(listing("/schedules", web::to(schedule::list)))
         .service(

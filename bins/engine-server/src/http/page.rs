@@ -4,8 +4,8 @@ use models::Problems;
 use serde::Deserialize;
 
 /// Items on one page where nobody says, and at most.
-const PAGE: usize = 100;
-const LONGEST_PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 100;
+pub(crate) const LONGEST_PAGE: usize = 1_000;
 
 /// `?limit=&continue=`, as typed.
 #[derive(Deserialize)]

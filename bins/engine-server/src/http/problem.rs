@@ -7,6 +7,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use engine::{ConfigureError, RequestError, UnknownSchedule};
 use models::Problems;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::limit_args::refused;
@@ -22,14 +23,22 @@ pub(crate) struct Problem {
     field: Option<(header::HeaderName, String)>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A request that failed (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Body<'a> {
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "about:blank"))]
     kind: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status.
     status: u16,
+    /// What was wrong, and what would be right.
     detail: &'a str,
+    /// The same sentence, as the origin names it.
     error: &'a str,
+    /// Every bad field at once; absent where the fault is no field's.
     #[serde(skip_serializing_if = "Problems::is_empty")]
     errors: &'a Problems,
 }
@@ -89,6 +98,20 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// What its reader gets.
+    pub(crate) fn body(&self) -> Body<'_> {
+        Body {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            error: &self.detail,
+            errors: &self.errors,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.status, self.detail)
@@ -110,15 +133,7 @@ impl ResponseError for Problem {
         if let Some((name, value)) = &self.field {
             response.insert_header((name.clone(), value.as_str()));
         }
-        let body = Body {
-            kind: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            error: &self.detail,
-            errors: &self.errors,
-        };
-        response.body(serde_json::to_vec(&body).unwrap_or_default())
+        response.body(serde_json::to_vec(&self.body()).unwrap_or_default())
     }
 }
 

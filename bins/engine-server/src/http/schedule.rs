@@ -6,9 +6,9 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use engine::{Published, UnknownSchedule, View};
 use models::{Problems, ScheduleId};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::answers::{Pending, ScheduleItem, ScheduleList};
 use super::page::{Page, PageQuery};
 use super::problem::Problem;
 use super::schedule_id;
@@ -36,7 +36,7 @@ fn answer(request: &HttpRequest, state: &State, id: &ScheduleId) -> Result<HttpR
     match &*view {
         View::Pending(reason) => Ok(HttpResponse::Accepted()
             .insert_header((header::CACHE_CONTROL, "no-cache"))
-            .json(json!({"status": "pending", "reason": &**reason}))),
+            .json(Pending { reason, status: "pending" })),
         View::Schedule(published) => Ok(document(request, state, published)),
     }
 }
@@ -53,23 +53,9 @@ fn document(request: &HttpRequest, state: &State, published: &Published) -> Http
 }
 
 /// Whether an `If-None-Match` field names `tag`; the comparison is weak (RFC 9110, 13.1.2).
-fn matches(value: &header::HeaderValue, tag: &str) -> bool {
+pub(super) fn matches(value: &header::HeaderValue, tag: &str) -> bool {
     let Ok(value) = value.to_str() else { return false };
     value.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Item<'a> {
-    namespace: &'a str,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<Arc<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_until: Option<models::Timestamp>,
-    weights: Map<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pending: Option<&'a str>,
 }
 
 /// GET `/schedules?limit=&continue=`, in order of the names.
@@ -84,19 +70,16 @@ pub(crate) async fn list(
     });
     problems.or(()).map_err(Problem::invalid)?;
     let page = state.board.page(after.as_ref(), limit + 1);
-    let items: Vec<Item<'_>> = page.iter().take(limit).map(|(id, view)| item(id, view)).collect();
+    let items = page.iter().take(limit).map(|(id, view)| item(id, view)).collect();
     let more = page.len() > limit;
     let next = page.get(limit.saturating_sub(1)).filter(|_| more).map(|(id, _)| id.to_string());
-    Ok(HttpResponse::Ok().json(match next {
-        Some(next) => json!({"items": items, "continue": next}),
-        None => json!({ "items": items }),
-    }))
+    Ok(HttpResponse::Ok().json(ScheduleList { after: next, items }))
 }
 
-fn item<'a>(id: &'a ScheduleId, view: &'a View) -> Item<'a> {
+fn item<'a>(id: &'a ScheduleId, view: &'a View) -> ScheduleItem<'a> {
     let schedule = view.published().map(|published| &published.schedule);
     let shares = schedule.into_iter().flat_map(|schedule| &schedule.flavours).filter(|share| share.enabled);
-    Item {
+    ScheduleItem {
         namespace: id.namespace(),
         name: id.name(),
         policy: schedule.map(|schedule| Arc::clone(&schedule.policy)),

@@ -84,8 +84,9 @@ fn help_reads_so() {
     Usage: engine-server [OPTIONS] [COMMAND]
 
     Commands:
-      state  Check, export and import what --state-dir keeps, while no server uses it
-      help   Print this message or the help of the given subcommand(s)
+      state    Check, export and import what --state-dir keeps, while no server uses it
+      openapi  Print the description of the API, as GET /openapi.json answers it
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help

@@ -1,5 +1,5 @@
 //! The server from outside: the real binary over HTTP on loopback, with a carbon API that is on loopback
-//! too. Every file is one part of what the server promises; `server`, `client` and `upstream` are the tools.
+//! too. Every file is one part of what the server promises; `server`, `client`, `contract` and `upstream` are the tools.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 
 mod certificates;
 mod client;
+mod contract;
 mod server;
 mod upstream;
 
@@ -18,6 +19,7 @@ mod bodies;
 mod configuring;
 mod crash;
 mod deployed;
+mod described;
 mod document;
 mod draining;
 mod effective;
@@ -34,6 +36,7 @@ mod logs;
 mod manual;
 mod metrics;
 mod names;
+mod openapi;
 mod polling;
 mod promql;
 mod providers;
