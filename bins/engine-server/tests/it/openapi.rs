@@ -312,6 +312,10 @@ fn what_a_busy_server_answers_is_described() {
     check("getVintages", "GET", "/forecasts/national/vintages?signal=average", None, 200);
     check("getActuals", "GET", "/forecasts/national/actuals?from=2026-01-01T00:00:00Z", None, 200);
     check("getActuals", "GET", "/forecasts/national/actuals?from=2", None, 422);
+    // An empty value is as good as none, where that is said.
+    check("getVintages", "GET", "/forecasts/national/vintages?from=&to=&signal=", None, 200);
+    check("listSchedules", "GET", "/schedules?continue=", None, 200);
+    check("listForecasts", "GET", "/forecasts?continue=", None, 200);
     check("putConfiguration", "PUT", "/config/t/lively", Some(&json!([])), 400);
     check("getConfiguration", "GET", "/config/t/nobody", None, 404);
     check("getSchedule", "GET", "/schedule/t/nobody", None, 404);

@@ -139,13 +139,13 @@ fn never_null(schema: &mut Value) {
 fn parameters() -> Value {
     let page = |about: &str, last: &str| {
         json!({
-            "name": "continue", "in": "query", "required": false, "description": about,
+            "name": "continue", "in": "query", "required": false, "allowEmptyValue": true, "description": about,
             "schema": {"type": "string"}, "example": last,
         })
     };
     let instant = |name: &str, about: &str, example: &str| {
         json!({
-            "name": name, "in": "query", "required": false, "description": about,
+            "name": name, "in": "query", "required": false, "allowEmptyValue": true, "description": about,
             "schema": {"type": "string", "format": "date-time"}, "example": example,
         })
     };
@@ -172,7 +172,7 @@ fn parameters() -> Value {
         "From": instant("from", "First instant, below `to`", "2026-01-05T00:00:00Z"),
         "To": instant("to", "First instant after it", "2126-01-05T00:00:00Z"),
         "Signal": {
-            "name": "signal", "in": "query", "required": false,
+            "name": "signal", "in": "query", "required": false, "allowEmptyValue": true,
             "description": "The one received last where nobody says",
             "schema": {"type": "string", "enum": Signal::ALL}, "example": "average",
         },
