@@ -334,6 +334,44 @@ fn each_bound_of_each_setting_is_the_tables() {
 }
 
 #[test]
+fn each_bound_of_each_length_is_the_parsers() {
+    let [put, post, manual] = bodies().map(|(asked, read, _)| (asked, read));
+    let many = |count: usize, value: Value| -> Value {
+        (0..count).map(|index| (format!("m{index}"), value.clone())).collect::<Map<_, _>>().into()
+    };
+    let listed = |count: usize| -> Value {
+        (0..count).map(|index| json!({"name": format!("m{index}"), "precision": 1, "weight": 1})).collect()
+    };
+    let long = |length: usize| "x".repeat(length);
+    for ((asked, read), body, fits) in [
+        (&put, json!({"components": many(64, json!({}))}), true),
+        (&put, json!({"components": many(65, json!({}))}), false),
+        (&put, json!({"components": {long(63): {}}}), true),
+        (&put, json!({"components": {long(64): {}}}), false),
+        (&put, json!({"flavours": listed(64)}), true),
+        (&put, json!({"flavours": listed(65)}), false),
+        (&put, json!({"strategies": []}), false),
+        (&put, json!({"policy": long(63)}), true),
+        (&put, json!({"policy": long(64)}), false),
+        (&put, json!({"carbonTarget": long(253)}), true),
+        (&put, json!({"carbonTarget": long(254)}), false),
+        (&post, json!({"flavour_counts": many(256, json!(1))}), true),
+        (&post, json!({"flavour_counts": many(257, json!(1))}), false),
+        (&post, json!({"flavour_counts": {}, "source": long(128)}), true),
+        (&post, json!({"flavour_counts": {}, "source": long(129)}), false),
+        (&manual, json!({"flavourWeights": many(64, json!(1))}), true),
+        (&manual, json!({"flavourWeights": many(65, json!(1))}), false),
+        (&manual, json!({"flavours": listed(64)}), true),
+        (&manual, json!({"flavours": listed(65)}), false),
+        (&manual, json!({"flavourWeights": {"a": 1}, "reason": long(1_024)}), true),
+        (&manual, json!({"flavourWeights": {"a": 1}, "reason": long(1_025)}), false),
+    ] {
+        assert_eq!(asked.refusal(&body).is_none(), fits, "the schema of {body}");
+        assert_eq!(read(body.as_object().unwrap()).is_ok(), fits, "the parser of {body}");
+    }
+}
+
+#[test]
 fn names_are_as_their_schemas_say() {
     let asked = [models::schema::name(), models::schema::namespace()]
         .map(|schema| Asked::by(SchemaSettings::default(), |_| schema));
