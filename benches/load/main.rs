@@ -54,25 +54,29 @@ fn main() {
 fn get(path: &PathBuf) {
     let engine = Server::engine(path, &[]);
     configure(&engine, 0);
-    let answer = engine.ask("GET", "/schedule/bench/s0", "");
+    let answer = engine.ask("GET", "/schedule", "");
     let document = std::env::temp_dir().join(format!("engine-bench-{}.json", std::process::id()));
     std::fs::write(&document, answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     let own = std::env::current_exe().unwrap();
     let bare = Server::start(Command::new(own).arg(format!("bare={}", document.display())));
-    print("\nGET /schedule beside a bare actix handler that answers the same bytes\n\n");
-    print("  connections |  bare: 1/s   p50 ms   p99 ms |  ours: 1/s   p50 ms   p99 ms | throughput  p99\n");
-    for connections in [1, 16, 64] {
-        let (bare, ours) = turns(
-            || wrk::run(&bare.address, "get", 1, connections, SECONDS),
-            || wrk::run(&engine.address, "get", 1, connections, SECONDS),
+    for (path, argument) in [("/schedule", 0), ("/schedule/{namespace}/{name}", 1)] {
+        print(&format!("\nGET {path} beside a bare actix handler that answers the same bytes\n\n"));
+        print(
+            "  connections |  bare: 1/s   p50 ms   p99 ms |  ours: 1/s   p50 ms   p99 ms | throughput  p99\n",
         );
-        print(&format!(
-            "  {connections:>11} | {} | {} | {:>10.2} {:>4.2}\n",
-            shown(bare),
-            shown(ours),
-            ours.rate / bare.rate,
-            ours.p99 / bare.p99
-        ));
+        for connections in [1, 16, 64] {
+            let (bare, ours) = turns(
+                || wrk::run(&bare.address, "get", argument, connections, SECONDS),
+                || wrk::run(&engine.address, "get", argument, connections, SECONDS),
+            );
+            print(&format!(
+                "  {connections:>11} | {} | {} | {:>10.2} {:>4.2}\n",
+                shown(bare),
+                shown(ours),
+                ours.rate / bare.rate,
+                ours.p99 / bare.p99
+            ));
+        }
     }
     std::fs::remove_file(&document).unwrap();
 }

@@ -1,8 +1,13 @@
 //! Reading schedules.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::{StatusCode, header};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use engine::{Published, UnknownSchedule, View};
 use models::{Problems, ScheduleId};
@@ -41,7 +46,7 @@ fn answer(request: &HttpRequest, state: &State, id: &ScheduleId) -> Result<HttpR
     }
 }
 
-fn document(request: &HttpRequest, state: &State, published: &Published) -> HttpResponse {
+fn document(request: &HttpRequest, state: &State, published: &Arc<Published>) -> HttpResponse {
     let tag = format!("\"{:x}-{:x}\"", state.instance, published.sequence);
     let seen = request.headers().get_all(header::IF_NONE_MATCH).any(|value| matches(value, &tag));
     let mut response = HttpResponse::build(if seen { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
@@ -49,7 +54,43 @@ fn document(request: &HttpRequest, state: &State, published: &Published) -> Http
     if seen {
         return response.finish();
     }
-    response.content_type("application/json").body(published.document.to_bytes())
+    response.content_type("application/json").body(Document { published: Arc::clone(published), sent: 0 })
+}
+
+/// A document on its way: handed on in the pieces it is kept in, none of which is copied for it.
+struct Document {
+    published: Arc<Published>,
+    /// Pieces that were handed on.
+    sent: usize,
+}
+
+impl MessageBody for Document {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.published.document.size() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.sent == self.published.document.parts().len() {
+            return Poll::Ready(None);
+        }
+        let piece = Piece { published: Arc::clone(&self.published), index: self.sent };
+        self.sent += 1;
+        Poll::Ready(Some(Ok(Bytes::from_owner(piece))))
+    }
+}
+
+/// One piece of a document, which it keeps alive.
+struct Piece {
+    published: Arc<Published>,
+    index: usize,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        self.published.document.parts().get(self.index).copied().unwrap_or_default()
+    }
 }
 
 /// Whether an `If-None-Match` field names `tag`; the comparison is weak (RFC 9110, 13.1.2).

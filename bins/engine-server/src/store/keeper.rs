@@ -125,6 +125,8 @@ impl Keeper {
                 {
                     tracing::warn!(target: "engine_server::store", %problem, "no last base was written: the next start takes longer");
                 }
+                // The file is closed before anybody is told, and opens it again.
+                drop(self);
                 let _ = done.send(());
                 return;
             }
