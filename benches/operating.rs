@@ -8,9 +8,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use benches::{Server, ask};
 
 const STARTS: usize = 21;
 const SCRAPES: usize = 7;
@@ -21,7 +23,7 @@ const WATCHED: Duration = Duration::from_mins(1);
 
 fn main() {
     let given: Vec<String> = std::env::args().skip(1).filter(|given| given != "--bench").collect();
-    let Some(server) = server() else {
+    let Some(server) = Server::path() else {
         benches::print("operating: no server to run; cargo build --release -p engine-server\n");
         return;
     };
@@ -31,13 +33,13 @@ fn main() {
     tell("from exec to the first 200 on /healthz, ms", &sorted(starts));
 
     let running = Running::start(&server, schedules);
-    let bare = running.resident();
+    let bare = running.server.resident_bytes();
     let puts = Instant::now();
     running.send(schedules, |index| {
         request("PUT", &format!("/config/bench/s{index}"), r#"{"flavours":[{"precision":1,"energyWh":3},{"precision":0.85,"energyWh":2},{"precision":0.7,"energyWh":1}]}"#)
     });
     let puts = puts.elapsed().as_secs_f64();
-    let after_puts = running.resident();
+    let after_puts = running.server.resident_bytes();
     running.send(schedules, |index| {
         request(
             "POST",
@@ -48,10 +50,10 @@ fn main() {
     let scrapes: Vec<(f64, usize, usize)> = (0..SCRAPES).map(|_| running.scrape()).collect();
     tell("a scrape, s", &sorted(scrapes.iter().map(|(seconds, ..)| *seconds).collect()));
     let (_, bytes, lines) = scrapes.last().unwrap();
-    let before = running.processor();
+    let before = running.server.processor_seconds();
     std::thread::sleep(WATCHED);
-    let share = (running.processor() - before) / WATCHED.as_secs_f64();
-    let resident = running.resident();
+    let share = (running.server.processor_seconds() - before) / WATCHED.as_secs_f64();
+    let resident = running.server.resident_bytes();
     let each = |bytes: f64| bytes / schedules as f64;
     benches::print(&format!(
         "{schedules} schedules, put in {puts:.2} s\n  a scrape: {:.1} MB, {lines} lines, {:.1} a schedule\n  \
@@ -78,13 +80,6 @@ fn tell(what: &str, sorted: &[f64]) {
     benches::print(&format!("{what}: {first:.3} at best, {middle:.3} median, {last:.3} at worst\n"));
 }
 
-/// The release build beside this bench.
-fn server() -> Option<PathBuf> {
-    let own = std::env::current_exe().ok()?;
-    let built = own.parent()?.parent()?.join("engine-server");
-    built.exists().then_some(built)
-}
-
 fn request(method: &str, path: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -93,20 +88,18 @@ fn request(method: &str, path: &str, body: &str) -> String {
 }
 
 struct Running {
-    child: Child,
-    api: SocketAddr,
-    metrics: SocketAddr,
+    server: Server,
     /// Milliseconds until it answered.
     answered: f64,
 }
 
 impl Running {
     /// A server for so many schedules that answers `/healthz`.
-    fn start(server: &Path, schedules: usize) -> Self {
+    fn start(path: &Path, schedules: usize) -> Self {
         // A port that was free a moment ago.
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (api, metrics) = (free(), free());
-        let mut command = Command::new(server);
+        let mut command = Command::new(path);
         command.args(["--listen", &api.to_string(), "--metrics-listen", &metrics.to_string()]);
         command.args(["--carbon-provider", "static:250", "--loglevel", "ERROR", "--drain-seconds", "0"]);
         command.args(["--metrics-max-schedules", &(schedules + 1).to_string()]);
@@ -116,12 +109,13 @@ impl Running {
             std::thread::sleep(Duration::from_micros(100));
         }
         let answered = started.elapsed().as_secs_f64() * 1e3;
-        Self { child, api, metrics, answered }
+        let server = Server { child, address: api.to_string(), metrics: Some(metrics.to_string()) };
+        Self { server, answered }
     }
 
     /// Sends so many requests and reads their answers, some under way at once.
     fn send(&self, count: usize, request: impl Fn(usize) -> String) {
-        let mut stream = TcpStream::connect(self.api).unwrap();
+        let mut stream = TcpStream::connect(&self.server.address).unwrap();
         stream.set_nodelay(true).unwrap();
         let mut piece = vec![0; 64 * 1024];
         for first in (0..count).step_by(AHEAD) {
@@ -145,40 +139,12 @@ impl Running {
 
     /// Seconds, bytes and lines of a scrape.
     fn scrape(&self) -> (f64, usize, usize) {
-        let mut stream = TcpStream::connect(self.metrics).unwrap();
-        let mut text = String::new();
+        let metrics = self.server.metrics.as_ref().unwrap();
         let started = Instant::now();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").unwrap();
-        stream.read_to_string(&mut text).unwrap();
+        let text = ask(metrics, "GET", "/metrics", "");
         let seconds = started.elapsed().as_secs_f64();
         assert!(text.starts_with("HTTP/1.1 200"), "{text:.200}");
         (seconds, text.len(), text.lines().filter(|line| line.contains("schedule=\"")).count())
-    }
-
-    /// Bytes that are resident.
-    fn resident(&self) -> f64 {
-        let status = self.file("status");
-        let (_, after) = status.split_once("VmRSS:").unwrap();
-        1024.0 * after.split_whitespace().next().unwrap().parse::<f64>().unwrap()
-    }
-
-    /// Seconds of processor time so far.
-    fn processor(&self) -> f64 {
-        let stat = self.file("stat");
-        // As user and as system, the 14th and 15th word; the second one is the name.
-        let words = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
-        words.map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
-    }
-
-    fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn measure(path: &PathBuf) {
             shown(beside),
             beside.rate / alone.rate,
             beside.p99 / alone.p99,
-            engine.resident_mib()
+            engine.resident_bytes() / f64::from(1 << 20)
         ));
     };
     report("nobody", &mut || get());

@@ -28,7 +28,10 @@ pub(crate) fn measure(path: &PathBuf, count: usize) {
     let (before, began) = (many.processor_seconds(), Instant::now());
     std::thread::sleep(ALONE);
     let cores = (many.processor_seconds() - before) / began.elapsed().as_secs_f64();
-    print(&format!("  left alone       {cores:>8.3} of a core, {:.0} MiB resident\n", many.resident_mib()));
+    print(&format!(
+        "  left alone       {cores:>8.3} of a core, {:.0} MiB resident\n",
+        many.resident_bytes() / f64::from(1 << 20)
+    ));
     let (single, spread) = turns(
         || wrk::run(&one.address, "get", 1, 16, SECONDS),
         || wrk::run(&many.address, "get", count, 16, SECONDS),
@@ -43,5 +46,5 @@ pub(crate) fn measure(path: &PathBuf, count: usize) {
         let (took, size) = (began.elapsed().as_secs_f64(), text.len() as f64 / f64::from(1 << 20));
         print(&format!("  /metrics         {took:>8.2} s, {size:.1} MiB, {} lines\n", text.lines().count()));
     }
-    print(&format!("  after all that   {:>8.0} MiB resident\n", many.resident_mib()));
+    print(&format!("  after all that   {:>8.0} MiB resident\n", many.resident_bytes() / f64::from(1 << 20)));
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// A process that serves HTTP on loopback, ended when it is dropped.
 pub struct Server {
-    child: Child,
+    /// The process.
+    pub child: Child,
     /// Where it listens, `127.0.0.1:PORT`.
     pub address: String,
     /// Where it says how it is, if it does.
@@ -60,11 +61,11 @@ impl Server {
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
     }
 
-    /// Memory it holds, in MiB.
-    pub fn resident_mib(&self) -> f64 {
+    /// Memory it holds, in bytes.
+    pub fn resident_bytes(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1024.0
+        line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() * 1024.0
     }
 }
 

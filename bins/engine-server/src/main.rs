@@ -130,16 +130,17 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         let begun = tokio::task::spawn_blocking(begin);
         let handle = api.handle();
         let metrics_handle = metrics_server.handle();
-        let (served, mut turning) = if state.queue.is_none() {
+        let begun = if state.queue.is_none() {
             // Without anything to be read the first request finds all there is.
             begun.await??;
-            (actix_web::rt::spawn(api), None)
+            None
         } else {
-            (actix_web::rt::spawn(api), Some(begun))
+            Some(begun)
         };
+        let served = actix_web::rt::spawn(api);
         actix_web::rt::spawn(metrics_server);
         announce(addresses, &security);
-        let is_stopped = match turning.take() {
+        let is_stopped = match begun {
             None => false,
             Some(begun) => tokio::select! {
                 begun = begun => { begun??; false }

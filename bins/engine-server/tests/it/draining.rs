@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::client::{Client, read_answer};
+use crate::documented::assert_each_row_names_a_test;
 use crate::server::{Launch, Server};
 use crate::{PATIENCE, eventually};
 
@@ -270,13 +271,5 @@ fn every_answer_of_a_probe_that_is_documented_is_tested() {
     let (_, section) = operations.split_once("\n| while | `/healthz` | `/livez` | `/readyz` |").unwrap();
     let rows: Vec<_> = section.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(rows.len() >= 6, "{rows:?}");
-    for row in rows {
-        let last = row.trim_end_matches('|').rsplit('|').next().unwrap();
-        let mut named = last.split('`').skip(1).step_by(2).peekable();
-        assert!(named.peek().is_some(), "no test is named in: {row}");
-        for name in named {
-            let head = format!("fn {name}(");
-            assert!(tests.iter().any(|file| file.contains(&head)), "there is no test {name}");
-        }
-    }
+    assert_each_row_names_a_test(&rows, &tests);
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::documented::assert_each_row_names_a_test;
 use crate::eventually;
 use crate::server::{Launch, Server};
 
@@ -312,13 +313,5 @@ fn every_failure_that_is_documented_is_tested() {
     let (table, _) = section.split_once("###").unwrap();
     let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(rows.len() >= 10, "{table}");
-    for row in rows {
-        let last = row.trim_end_matches('|').rsplit('|').next().unwrap();
-        let mut named = last.split('`').skip(1).step_by(2).peekable();
-        assert!(named.peek().is_some(), "no test is named in: {row}");
-        for name in named {
-            let head = format!("fn {name}(");
-            assert!(tests.iter().any(|file| file.contains(&head)), "there is no test {name}");
-        }
-    }
+    assert_each_row_names_a_test(&rows, &tests);
 }

@@ -11,6 +11,7 @@
 mod certificates;
 mod client;
 mod contract;
+mod documented;
 mod server;
 mod upstream;
 
