@@ -52,6 +52,25 @@ fn without_feedback_seconds_are_counted_as_planned() {
 }
 
 #[test]
+fn an_interval_that_nobody_ended_counts_as_one_window() {
+    let ids = postings(2);
+    let window = SignedDuration::from_hours(48).as_secs();
+    for (error, booked) in [(0.3, -0.25 * 172_800.0), (0.0, 8_640.0)] {
+        for lasted in [window, window + 1, 700 * window] {
+            let mut budget = ErrorBudget::new(settings(0.0));
+            budget.expect(TARGET, 172_800.0);
+            budget.begin(ids[0], at(0), TARGET, error, 60.0);
+            budget.begin(ids[1], at(lasted), TARGET, 0.0, 60.0);
+            assert_eq!(budget.balance(), booked, "{error} for {lasted} s");
+            // Later ones count as ever.
+            let capped = budget.balance().max(0.0);
+            budget.end(at(lasted + 100));
+            assert_eq!(budget.balance(), if capped > 0.0 { capped } else { booked + 5.0 });
+        }
+    }
+}
+
+#[test]
 fn parts_of_a_second_count_and_are_rounded_against_the_schedule() {
     let ids = postings(1_001);
     let mut budget = ErrorBudget::new(settings(0.0));

@@ -152,7 +152,8 @@ pub struct Report<'a> {
 /// As long as there is no feedback at all, seconds are counted in place of requests, at the planned error,
 /// and what is promised is the mean over time only. The first report ever starts over from a balance of 0,
 /// counting requests; what a schedule that is in use by then still costs is a surprise. Time itself never
-/// runs backwards: an interval that begins before the previous one lasted no time.
+/// runs backwards: an interval that begins before the previous one lasted no time. One that lasted longer than a
+/// window, as nobody was there to end it, counts as one window: a debt is repaid in time, however long that was.
 ///
 /// # Size
 ///
@@ -213,17 +214,21 @@ impl ErrorBudget {
     /// the next interval is about to begin, as what was held back for requests that did not come is free
     /// then if feedback has reached `now`.
     ///
-    /// Under [`Accounting::Time`] the interval is booked, for the seconds it really lasted.
+    /// Under [`Accounting::Time`] the interval is booked, for the seconds it really lasted but for no more than
+    /// one window.
     pub fn end(&mut self, now: Timestamp) {
         let state = &mut self.state;
         let Some(ended) = state.intervals.end(now) else {
             return;
         };
         if state.accounting == Accounting::Time {
-            let amount = |ppm: u32| i128::from(ended.milliseconds) * i128::from(ppm);
+            // Nobody evaluated for longer: what was served meanwhile, if anything, is in no window by now.
+            let window = u64::try_from(state.settings.window.as_millis()).unwrap_or(0);
+            let milliseconds = ended.milliseconds.min(window);
+            let amount = |ppm: u32| i128::from(milliseconds) * i128::from(ppm);
             // Milliseconds to seconds: income rounds down, cost up.
             state.account.book(amount(ended.target) / 1_000, (amount(ended.planned) + 999) / 1_000);
-            state.realised.count(now.as_second(), ended.milliseconds, ended.planned);
+            state.realised.count(now.as_second(), milliseconds, ended.planned);
             state.intervals.release_all();
         }
     }
