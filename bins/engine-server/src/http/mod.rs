@@ -8,6 +8,7 @@ mod feedback;
 mod forecasts;
 mod health;
 pub(crate) mod in_flight;
+mod in_time;
 mod manual;
 mod measure;
 pub(crate) mod openapi;
@@ -18,13 +19,10 @@ mod vintages;
 
 use std::sync::Arc;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, Method, StatusCode};
-use actix_web::middleware::Next;
-use actix_web::{
-    App, HttpRequest, HttpResponse, Resource, ResponseError as _, Route, guard, middleware, web,
-};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App, HttpRequest, HttpResponse, Resource, Route, guard, middleware, web};
 use models::ScheduleId;
 
 use crate::connections::{self, Connections};
@@ -33,9 +31,9 @@ use crate::limit_args::Limits;
 use crate::listener::{self, Port};
 use crate::security::{Security, Tls};
 use crate::state::State;
-use crate::store::Refused;
-use access::{Access, PROBES};
+use access::Access;
 use in_flight::InFlight;
+use in_time::InTime;
 use problem::Problem;
 
 /// How long requests in flight may take once nothing new is taken any more.
@@ -75,8 +73,8 @@ pub(crate) fn serve(
                 let detail = format!("the query cannot be read: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
-            .wrap(middleware::from_fn(in_time))
             .wrap(access.clone())
+            .wrap(InTime(state.clone()))
             .wrap(measure::Measure)
             .configure(routes)
             .default_service(web::to(not_found))
@@ -164,24 +162,6 @@ fn resource(path: &'static str, allowed: &'static str) -> Resource {
         }
         Err(Problem::not_allowed(request.method().as_str(), allowed))
     }))
-}
-
-/// As long as nobody can say what there is, probes alone are answered; once a stop was asked for, whoever keeps a
-/// connection open is told to open the next one elsewhere.
-async fn in_time(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let state = request.app_data::<web::Data<State>>().cloned();
-    let is_probe = PROBES.contains(&request.path());
-    if !is_probe && state.as_ref().is_some_and(|state| !state.life.is_restored()) {
-        return Ok(request.into_response(Problem::from(Refused::Restoring).error_response()));
-    }
-    let mut response = next.call(request).await?.map_into_boxed_body();
-    if state.is_some_and(|state| state.life.is_stopping()) {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    Ok(response)
 }
 
 async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {
