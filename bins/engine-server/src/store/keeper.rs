@@ -1,4 +1,5 @@
-//! The one thread that writes: many inputs, one commit, then the engine acts upon them.
+//! The one thread that writes: many inputs, one commit, then the engine acts upon them, beside the next commit
+//! where more waits already.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,14 +8,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use engine::journal::{Answer, BaseParts, Changes, Input, Outcomes, Record, Store as _, StoreError};
-use engine::{Engine, MAX_EVALUATIONS_PER_TICK, Part};
+use engine::journal::{BaseParts, Changes, Input, Outcomes, Record, Store as _, StoreError};
+use engine::{MAX_EVALUATIONS_PER_TICK, Part};
 use models::Timestamp;
-use tokio::sync::oneshot;
 
+use super::acting::{Acted, Actor, Batch, Gone, Reply, act_upon};
 use super::{Disk, Order, QUEUE, Queue, Refused};
 use crate::state::{State, now, until};
-use crate::turn::Turn;
 
 /// Most inputs of one commit.
 const AT_ONCE: usize = 1_024;
@@ -35,8 +35,6 @@ const EVALUATIONS_BEHIND_EACH: u64 = 2;
 const BYTES_BEHIND: u64 = 32 << 20;
 /// A base is due at least this often, so that a replay can begin within the last day.
 const BASE_EVERY: Duration = Duration::from_hours(12);
-
-type Reply = Option<oneshot::Sender<Result<Answer, Refused>>>;
 
 /// What the thread knows.
 pub(crate) struct Keeper {
@@ -66,10 +64,12 @@ pub(crate) fn start(state: &Arc<State>, mut keeper: Keeper) -> anyhow::Result<()
         keeper.write_base(state).context("the state cannot be written")?;
     }
     let (sender, receiver) = sync_channel(QUEUE);
+    let actor = Actor::start(state, &keeper.outcomes)?;
     let thread = Arc::clone(state);
     let run = move || {
         let Some(queue) = &thread.queue else { return };
-        if catch_unwind(AssertUnwindSafe(|| keeper.run(&thread, queue, &receiver))).is_err() {
+        let run = AssertUnwindSafe(|| keeper.run(&thread, queue, &receiver, actor));
+        if !matches!(catch_unwind(run), Ok(Ok(()))) {
             // Whoever else evaluates has to know.
             tracing::error!(target: "engine_server::store", "nothing can be kept until a restart: changes are refused, schedules are still made");
             queue.set_well(false);
@@ -99,27 +99,49 @@ impl Keeper {
         }
     }
 
-    fn run(mut self, state: &State, queue: &Queue, receiver: &Receiver<Order>) {
+    fn run(
+        mut self,
+        state: &State,
+        queue: &Queue,
+        receiver: &Receiver<Order>,
+        mut actor: Actor,
+    ) -> Result<(), Gone> {
+        // What came while the last commit was under way.
+        let mut waiting: Option<Order> = None;
         loop {
+            if waiting.is_none() {
+                self.catch_up(&mut actor)?;
+                waiting = match receiver.recv_timeout(self.patience()) {
+                    Ok(order) => Some(order),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                };
+            }
             let mut batch: Vec<(Input, Reply)> = Vec::new();
             let mut stop = None;
-            let mut order = match receiver.recv_timeout(self.patience()) {
-                Ok(order) => Some(order),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            while let Some(next) = order {
+            while let Some(next) = waiting.take() {
                 match next {
                     Order::Act(input, reply) => batch.push((*input, reply)),
                     Order::Stop(done) => stop = Some(done),
                 }
-                order = (batch.len() < AT_ONCE && stop.is_none()).then(|| receiver.try_recv().ok()).flatten();
+                waiting =
+                    (batch.len() < AT_ONCE && stop.is_none()).then(|| receiver.try_recv().ok()).flatten();
             }
             if self.failed.is_some() {
                 self.heal(state, queue);
             }
-            self.turn(state, queue, batch);
+            if let Some(durable) = self.turn(state, queue, batch, &mut actor)? {
+                self.catch_up(&mut actor)?;
+                waiting = receiver.try_recv().ok();
+                if waiting.is_some() {
+                    actor.hand_over(durable)?;
+                } else {
+                    let acted = durable.act(state, &self.outcomes);
+                    self.note(acted);
+                }
+            }
             if let Some(done) = stop {
+                self.catch_up(&mut actor)?;
                 if self.failed.is_none()
                     && let Err(problem) = self.write_base(state)
                 {
@@ -128,9 +150,23 @@ impl Keeper {
                 // The file is closed before anybody is told, and opens it again.
                 drop(self);
                 let _ = done.send(());
-                return;
+                return Ok(());
             }
         }
+    }
+
+    /// Waits until everything that is durable has been acted upon.
+    fn catch_up(&mut self, actor: &mut Actor) -> Result<(), Gone> {
+        if let Some(acted) = actor.wait()? {
+            self.note(acted);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, acted: Acted) {
+        self.published.extend(acted.published);
+        self.evaluations += acted.evaluations;
+        self.next_due = acted.next_due;
     }
 
     /// How long to wait for inputs.
@@ -146,37 +182,42 @@ impl Keeper {
         due.min(LONGEST_WAIT)
     }
 
-    /// One commit, and what follows from it.
-    fn turn(&mut self, state: &State, queue: &Queue, mut batch: Vec<(Input, Reply)>) {
+    /// One commit. Answers what is durable now, and to be acted upon.
+    fn turn(
+        &mut self,
+        state: &State,
+        queue: &Queue,
+        mut batch: Vec<(Input, Reply)>,
+        actor: &mut Actor,
+    ) -> Result<Option<Batch>, Gone> {
         let at = now();
         if let Some((_, why)) = &self.failed {
             // What is published meanwhile is compared with nothing.
             self.outcomes.take();
-            return turn_away(state, queue, batch, &Refused::NotDurable(why.clone()));
+            turn_away(state, queue, batch, &Refused::NotDurable(why.clone()));
+            return Ok(None);
         }
-        let ticks = {
-            let engine = state.engine();
-            self.next_due = engine.next_due();
-            let most = TICKS_AT_ONCE * MAX_EVALUATIONS_PER_TICK;
-            engine.due(at, most).div_ceil(MAX_EVALUATIONS_PER_TICK)
-        };
+        let ticks = self.ticks(state, at, actor);
         if queue.unrecorded.swap(false, Ordering::AcqRel) {
             // A base that a replay can begin with comes after this.
             batch.insert(0, (Input::Unrecorded, None));
             self.base_is_due = true;
         } else if self.base.is_none() && self.needs_base(state) {
+            // It is of what there is before this commit.
+            self.catch_up(actor)?;
             self.begin_base(state, at);
         }
         batch.extend((0..ticks).map(|_| (Input::Tick, None)));
         let mut changes = Changes { outcomes: std::mem::take(&mut self.published), ..Changes::default() };
         self.add_parts(&mut changes, state, PARTS_AT_ONCE);
         let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
+        changes.records.reserve(batch.len());
         for ((input, reply), number) in batch.into_iter().zip(self.next..) {
             changes.records.push((number, Record { at, input }));
             replies.push(reply);
         }
         if changes.is_empty() {
-            return;
+            return Ok(None);
         }
         let started = Instant::now();
         queue.set_committing(Some(started));
@@ -184,46 +225,32 @@ impl Keeper {
         queue.set_committing(None);
         metrics::histogram!("state_commit_duration_seconds").record(started.elapsed().as_secs_f64());
         if let Err(problem) = committed {
+            // In their order: what was durable before is acted upon before anything that is not.
+            self.catch_up(actor)?;
             self.fail(queue, &problem);
             // Some of it may have reached the disk: only one that was healed surely has none of it.
             let is_gone = self.disk.heal(self.next).is_ok();
             let refused = if is_gone { Refused::NotDurable(problem.to_string()) } else { Refused::Unknown };
             let batch = changes.records.into_iter().map(|(_, record)| record.input).zip(replies);
-            return turn_away(state, queue, batch.collect(), &refused);
+            turn_away(state, queue, batch.collect(), &refused);
+            return Ok(None);
         }
         metrics::counter!("state_commits_total").increment(1);
         metrics::counter!("state_records_total").increment(changes.records.len() as u64);
         self.end_base(&changes);
-        self.act(state, queue, &changes.records, replies);
+        self.next += changes.records.len() as u64;
+        Ok(Some(Batch { records: changes.records, replies }))
     }
 
-    /// The engine acts upon what is durable.
-    fn act(&mut self, state: &State, queue: &Queue, records: &[(u64, Record)], replies: Vec<Reply>) {
-        let mut answers = Vec::with_capacity(replies.len());
-        {
-            let mut engine = state.engine();
-            // What was published unrecorded is compared with nothing, nor is what follows from it.
-            self.outcomes.take();
-            let is_comparable = !queue.unrecorded.load(Ordering::Acquire);
-            for (number, record) in records {
-                let answer = act_upon(&mut engine, state, record);
-                let outcomes = self.outcomes.take();
-                self.evaluations += outcomes.len() as u64;
-                if is_comparable && !outcomes.is_empty() {
-                    self.published.push((*number, outcomes));
-                }
-                answers.push(answer);
-            }
-            self.next_due = engine.next_due();
-            state.wake_for(&engine);
+    /// How many ticks are due. The engine is not asked while it acts, unless something is due.
+    fn ticks(&mut self, state: &State, at: Timestamp, actor: &Actor) -> usize {
+        if actor.is_busy() && self.next_due.is_none_or(|due| due > at) {
+            return 0;
         }
-        self.next += records.len() as u64;
-        for (reply, answer) in replies.into_iter().zip(answers) {
-            if let Some(reply) = reply {
-                // Whoever asked may have gone.
-                let _ = reply.send(Ok(answer));
-            }
-        }
+        let engine = state.engine();
+        self.next_due = engine.next_due();
+        let most = TICKS_AT_ONCE * MAX_EVALUATIONS_PER_TICK;
+        engine.due(at, most).div_ceil(MAX_EVALUATIONS_PER_TICK)
     }
 
     fn fail(&mut self, queue: &Queue, problem: &StoreError) {
@@ -321,18 +348,4 @@ fn turn_away(state: &State, queue: &Queue, batch: Vec<(Input, Reply)>, refused: 
         queue.note_unrecorded(unrecorded);
     }
     state.wake_for(&engine);
-}
-
-/// Acts upon one record: the engine, and the archive of what was forecast.
-pub(crate) fn act_upon(engine: &mut Engine, state: &State, record: &Record) -> Answer {
-    state.vintages.keep(record);
-    let turn = matches!(record.input, Input::Tick).then(|| Turn::begin(engine.next_due()));
-    let answer = engine.apply(record);
-    if let (Some(turn), Answer::Ticked(tick)) = (turn, &answer) {
-        turn.end(tick);
-    }
-    if let Answer::Observed(Err(problem)) = &answer {
-        tracing::warn!(target: "engine_server::forecasts", "{problem}");
-    }
-    answer
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! handlers, providers, polls ──act, tell──> queue ──> keeper ──> Disk::commit   many inputs, one fsync
 //!                                                       │
-//!                                                       └──────> Engine::apply, then the answers
+//!                                                       └──────> Engine::apply, then the answers: beside the
+//!                                                                next commit, where more waits by then
 //! ```
 //!
 //! With a disk, an input is made durable before anything is seen of it, and ticks are inputs too; so what a
@@ -12,11 +13,16 @@
 //! A disk that fails or hangs stops nobody from reading: the engine goes on, unrecorded, while whoever wants
 //! something kept is refused; then a new base is written, and all is well again.
 
+mod acting;
 mod cautious;
 mod command;
 mod disk;
+mod errors;
 mod keeper;
+mod layout;
 mod restore;
+mod retention;
+mod rows;
 
 #[cfg(test)]
 mod faulty;
@@ -34,10 +40,12 @@ use std::time::{Duration, Instant};
 use engine::journal::{Answer, Input};
 use tokio::sync::oneshot;
 
+pub(crate) use acting::act_upon;
 pub(crate) use command::{command, run};
-pub(crate) use disk::{Disk, Retention};
-pub(crate) use keeper::{Keeper, act_upon, start};
+pub(crate) use disk::Disk;
+pub(crate) use keeper::{Keeper, start};
 pub(crate) use restore::{open, restore};
+pub(crate) use retention::Retention;
 
 /// Inputs that wait at most: about what one commit takes with it.
 const QUEUE: usize = 4_096;

@@ -10,11 +10,14 @@ use policies::Registry;
 use proptest::prelude::*;
 use providers::archive::{Archive, Bounds};
 
-use redb::StorageBackend as _;
+use redb::{ReadableTable as _, StorageBackend as _, TableDefinition};
 
 use super::cautious::Cautious;
-use super::disk::{Disk, Retention};
+use super::disk::Disk;
 use super::faulty::{Fault, Medium};
+use super::layout::{COMMITS, META, RECORDS};
+use super::retention::Retention;
+use super::rows::{pack, unpack};
 
 const ALL: Retention = Retention { reach: SignedDuration::MAX, bytes: u64::MAX };
 /// Some instant; hours are counted from here.
@@ -197,11 +200,7 @@ impl Trial {
                 self.failed = None;
             }
             Step::Cut(seed) => {
-                let mut dice = seed;
-                self.medium.cut_power(|sides| {
-                    dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    usize::try_from(dice >> 33).unwrap() % sides
-                });
+                self.medium.cut_power(dice(seed));
                 // Whoever had it open is gone; what it would still write comes to nothing.
                 self.disk = None;
                 let disk = open(&self.medium, self.retention).unwrap();
@@ -229,6 +228,14 @@ impl Trial {
     }
 }
 
+/// Dice with as many sides as they are asked for.
+fn dice(mut seed: u64) -> impl FnMut(usize) -> usize {
+    move |sides| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(seed >> 33).unwrap() % sides
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         // Each of them is many openings.
@@ -249,6 +256,113 @@ proptest! {
         }
         trial.step(&Step::Cut(7));
     }
+}
+
+/// Makes of a store what layout 1 would have made of it: a row for each record.
+fn as_layout_1(medium: &Medium) {
+    let file = Cautious::new(medium.opener()().unwrap());
+    file.release().unwrap();
+    let database = redb::Builder::new().create_with_backend(file).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let commits = write.open_table(COMMITS).unwrap();
+        let mut rows = write.open_table(TableDefinition::<u64, &[u8]>::new("records")).unwrap();
+        let mut outcomes = write.open_table(TableDefinition::<u64, &[u8]>::new("outcomes")).unwrap();
+        for row in commits.iter().unwrap() {
+            let (key, packed) = row.unwrap();
+            match key.value() {
+                (first, RECORDS) => {
+                    let records: Vec<Record> = unpack(packed.value(), "").unwrap();
+                    for (number, record) in (first..).zip(&records) {
+                        rows.insert(number, pack(record).unwrap().as_slice()).unwrap();
+                    }
+                }
+                _ => {
+                    let published: Vec<(u64, Vec<Outcome>)> = unpack(packed.value(), "").unwrap();
+                    for (number, published) in &published {
+                        outcomes.insert(number, pack(published).unwrap().as_slice()).unwrap();
+                    }
+                }
+            }
+        }
+    }
+    assert!(write.delete_table(COMMITS).unwrap());
+    write.open_table(META).unwrap().insert("format", 1).unwrap();
+    write.commit().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn layout_1_becomes_this_one_whatever_comes_in_between(
+        commits in prop::collection::vec((1..60_u64, 0..60_u64, any::<bool>()), 1..12),
+        troubles in prop::collection::vec((0..60_u64, any::<bool>(), any::<u64>()), 0..4),
+    ) {
+        let medium = Medium::default();
+        let mut disk = open(&medium, ALL).unwrap();
+        disk.commit(&base(0, hour(0), 0, 3, true)).unwrap();
+        let (mut next, mut published) = (0, 0);
+        for (at, (count, behind, has_base)) in (1..).zip(commits) {
+            if has_base {
+                disk.commit(&base(next, hour(24 * at), 0, 3, true)).unwrap();
+            }
+            // What records published comes with some later commit.
+            let until = next.saturating_sub(behind).max(published);
+            let outcomes = (published..until).filter(|number| number % 3 > 0).map(outcome).collect();
+            (published, next) = (until, next + count);
+            let records = (next - count..next).map(record).collect();
+            disk.commit(&Changes { records, outcomes, base: None }).unwrap();
+        }
+        let all = |disk: &Disk| [load(disk), load_from(disk, Some(EPOCH)).unwrap()];
+        let before = all(&disk);
+        prop_assert_eq!(before[1].records.len() as u64, next);
+        drop(disk);
+        as_layout_1(&medium);
+        for (changes, is_cut, seed) in troubles {
+            medium.fail_after(changes, Fault::Writes);
+            // What was opened in time is what it is.
+            drop(open(&medium, ALL));
+            if is_cut {
+                medium.cut_power(dice(seed));
+            }
+            medium.mend();
+        }
+        let mut disk = open(&medium, ALL).unwrap();
+        prop_assert_eq!(&all(&disk), &before);
+        disk.commit(&Changes { records: vec![record(next)], ..Changes::default() }).unwrap();
+        prop_assert_eq!(load_from(&disk, Some(EPOCH)).unwrap().records.len() as u64, next + 1);
+        drop(disk);
+        let loaded = load(&open(&medium, ALL).unwrap());
+        prop_assert_eq!(loaded.records.last(), Some(&next));
+    }
+}
+
+#[test]
+fn what_was_published_is_kept_whichever_commit_brings_it() {
+    let medium = Medium::default();
+    let mut disk = open(&medium, ALL).unwrap();
+    let mut commit = |base: Changes, numbers: std::ops::Range<u64>, published: std::ops::Range<u64>| {
+        let records = numbers.map(record).collect();
+        disk.commit(&Changes { records, outcomes: published.map(outcome).collect(), ..base }).unwrap();
+    };
+    commit(base(0, hour(0), 0, 1, true), 0..4, 0..0);
+    commit(Changes::default(), 4..8, 0..2);
+    // With no record beside it, twice at the same place.
+    commit(Changes::default(), 0..0, 2..4);
+    commit(Changes::default(), 0..0, 4..6);
+    commit(base(8, hour(1), 0, 1, false), 0..0, 6..7);
+    commit(base(8, hour(1), 1, 1, true), 8..9, 7..8);
+    // As an import has it: what records published comes with them.
+    commit(Changes::default(), 9..12, 8..12);
+    let mut found = Vec::new();
+    let mut note = |number, outcomes: Vec<Outcome>| {
+        assert_eq!((number, outcomes), outcome(number));
+        found.push(number);
+        Ok(())
+    };
+    disk.read(Some(EPOCH), &mut |_| Ok(()), &mut note).unwrap();
+    assert_eq!(found, (0..12).collect::<Vec<_>>());
 }
 
 #[test]

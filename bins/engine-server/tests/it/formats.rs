@@ -1,4 +1,5 @@
-//! What was written once is read from then on; what is only a part of it, or of a later version, is refused.
+//! What was written once is read from then on, and goes on in the layout of now; what is only a part of it, or of a
+//! later version, is refused.
 //!
 //! `data/state_1.redb.gz` and `data/state_1.jsonl.gz` are a state of layout 1 and its export, as the first version
 //! that kept any left them after `kill -9`: a base, and after it at least one record of most kinds. They stay as
@@ -9,7 +10,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableDatabase as _, TableDefinition, TableHandle as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -76,6 +77,13 @@ fn what_the_first_layout_held_is_still_read() {
             let answer = server.post("/feedback/shop/search", &post).json();
             assert_eq!(answer["duplicate"], true, "{sequence}: {answer}");
         }
+        drop(server);
+        let database = Database::open(folder.join("state.redb")).unwrap();
+        let read = database.begin_read().unwrap();
+        let meta = read.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap();
+        assert_eq!(meta.get("format").unwrap().unwrap().value(), 2);
+        let tables: Vec<_> = read.list_tables().unwrap().map(|table| table.name().to_owned()).collect();
+        assert_eq!(tables, ["bases", "commits", "meta", "parts"]);
     }
 }
 
@@ -85,11 +93,11 @@ fn a_layout_that_is_not_known_is_refused_and_left_alone() {
     let path: PathBuf = folder.path().join("state.redb");
     let database = Database::open(&path).unwrap();
     let write = database.begin_write().unwrap();
-    write.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 2).unwrap();
+    write.open_table(TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 3).unwrap();
     write.commit().unwrap();
     drop(database);
     let before = fs::read(&path).unwrap();
-    let advice = ["format 2", "expected 1", "export it with the version that wrote it"];
+    let advice = ["format 3", "expected 1 or 2", "export it with the version that wrote it"];
     assert_refused(&launch(folder.path()).run(), folder.path(), &advice);
     let at = folder.path().to_str().unwrap();
     assert_refused(&state(&["check", "--state-dir", at]), folder.path(), &advice);
