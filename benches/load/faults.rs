@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use benches::{Server, print};
+use benches::{Server, print, wrk};
 
-use crate::{SECONDS, configure, shown, wrk};
+use crate::{SECONDS, configure, shown};
 
 /// Connections that say nothing.
 const IDLE: usize = 10_000;

@@ -5,19 +5,18 @@
 //! and servers share the machine's cores, so what counts are the ratios, each of one run: rounds of one side and of
 //! the other take turns, and the medians are compared. Without a word all four are asked.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench may stop where something is wrong")]
+#![expect(clippy::unwrap_used, reason = "a bench may stop where something is wrong")]
 
 mod bare;
 mod faults;
 mod many;
 mod storm;
-mod wrk;
 
 use std::path::PathBuf;
 use std::process::Command;
 
+use benches::wrk::{self, Figures};
 use benches::{Server, print};
-use wrk::Figures;
 
 /// Rounds of each side.
 const ROUNDS: usize = 5;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use benches::{Server, ask, print};
+use benches::{Server, ask, print, wrk};
 
-use crate::{SECONDS, configure, shown, turns, wrk};
+use crate::{SECONDS, configure, shown, turns};
 
 /// How long the server is left alone with its evaluations: a whole validity.
 const ALONE: Duration = Duration::from_mins(1);

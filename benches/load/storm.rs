@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use benches::{Server, print};
+use benches::{Server, print, wrk};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{configure, shown, wrk};
+use crate::{configure, shown};
 
 /// Schedules that are changed again and again.
 const CHANGED: usize = 10_000;

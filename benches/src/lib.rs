@@ -6,11 +6,13 @@
 //! What this crate does not do: it proves nothing. Behaviour is tested elsewhere.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::missing_panics_doc,
     reason = "constants in range; a bench may stop where one is not"
 )]
 
 mod server;
+pub mod wrk;
 
 use std::hint::black_box;
 use std::io::Write as _;

@@ -1,28 +1,28 @@
-//! The client: `wrk`, one thread, for a while.
+//! The client of those that ask a server: `wrk`, one thread, for a while.
 
 use std::process::Command;
 
 /// What a run of the client found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Figures {
+pub struct Figures {
     /// Requests a second.
-    pub(crate) rate: f64,
+    pub rate: f64,
     /// Milliseconds.
-    pub(crate) p50: f64,
+    pub p50: f64,
     /// Milliseconds.
-    pub(crate) p99: f64,
+    pub p99: f64,
     /// Answers that were none, or no success.
-    pub(crate) errors: f64,
+    pub errors: f64,
 }
 
 /// Whether there is such a client.
-pub(crate) fn is_installed() -> bool {
+pub fn is_installed() -> bool {
     // Without arguments it says how to be used, and fails.
     Command::new("wrk").output().is_ok()
 }
 
-/// Runs `script` of this folder with `argument` against `address`.
-pub(crate) fn run(address: &str, script: &str, argument: usize, connections: u32, seconds: u32) -> Figures {
+/// Runs `script` of the folder `load` with `argument` against `address`.
+pub fn run(address: &str, script: &str, argument: usize, connections: u32, seconds: u32) -> Figures {
     let script = format!("{}/load/{script}.lua", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("wrk")
         .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s", &script])
