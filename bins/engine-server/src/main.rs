@@ -40,10 +40,6 @@ use stopping::Stops;
 use store::{Queue, StoreSettings};
 use vintages::Vintages;
 
-/// Most of what is allocated here is freed by another thread: requests are read on one and acted upon on another.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let commands = [store::command(), http::openapi::command()];
     let matches = args::command().subcommands(commands).get_matches();
