@@ -1,12 +1,14 @@
 //! Reading schedules.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use engine::{Published, UnknownSchedule, View};
@@ -46,15 +48,23 @@ fn answer(request: &HttpRequest, state: &State, id: &ScheduleId) -> Result<HttpR
     }
 }
 
+/// Bytes of the longest entity tag: two numbers of 64 bits.
+const LONGEST_TAG: usize = 2 * 16 + 3;
+
+// Most of what is ever asked is answered here: what is constant is not made anew for each answer.
 fn document(request: &HttpRequest, state: &State, published: &Arc<Published>) -> HttpResponse {
-    let tag = format!("\"{:x}-{:x}\"", state.instance, published.sequence);
+    let mut tag = String::with_capacity(LONGEST_TAG);
+    // A string takes whatever there is room for.
+    let _ = write!(tag, "\"{:x}-{:x}\"", state.instance, published.sequence);
     let seen = request.headers().get_all(header::IF_NONE_MATCH).any(|value| matches(value, &tag));
     let mut response = HttpResponse::build(if seen { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-    response.insert_header((header::ETAG, tag)).insert_header((header::CACHE_CONTROL, "no-cache"));
+    response.insert_header((header::ETAG, tag));
+    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
     if seen {
         return response.finish();
     }
-    response.content_type("application/json").body(Document { published: Arc::clone(published), sent: 0 })
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    response.body(Document { published: Arc::clone(published), sent: 0 })
 }
 
 /// A document on its way: handed on in the pieces it is kept in, none of which is copied for it.
@@ -94,7 +104,7 @@ impl AsRef<[u8]> for Piece {
 }
 
 /// Whether an `If-None-Match` field names `tag`; the comparison is weak (RFC 9110, 13.1.2).
-pub(super) fn matches(value: &header::HeaderValue, tag: &str) -> bool {
+pub(super) fn matches(value: &HeaderValue, tag: &str) -> bool {
     let Ok(value) = value.to_str() else { return false };
     value.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
