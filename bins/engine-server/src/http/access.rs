@@ -5,18 +5,14 @@
 //! body is read or anything said of what there is. Without tokens reading is free, and only this machine may
 //! write, unless the operator decided otherwise.
 
-use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{Error, ResponseError as _};
-use futures_util::TryFutureExt as _;
-use futures_util::future::{Either, MapOk};
 use models::json;
 
+use super::gate::Rule;
 use super::problem::Problem;
 use crate::security::{MAX_TOKEN, Role, Tokens};
 use crate::state::State;
@@ -26,9 +22,9 @@ pub(crate) const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
 
 /// The rule that is in force on a port.
 #[derive(Clone)]
-pub(crate) struct Access(Arc<Rule>);
+pub(crate) struct Access(Arc<InForce>);
 
-enum Rule {
+enum InForce {
     /// Reading is free, writing is for this machine.
     LoopbackWrites,
     Anybody,
@@ -42,43 +38,39 @@ impl Access {
     /// The rule of the API.
     pub(crate) fn of_api(state: &State, tokens: Option<&Arc<Tokens>>) -> Self {
         match tokens {
-            None if state.anonymous_writes => Self(Arc::new(Rule::Anybody)),
-            None => Self(Arc::new(Rule::LoopbackWrites)),
+            None if state.anonymous_writes => Self(Arc::new(InForce::Anybody)),
+            None => Self(Arc::new(InForce::LoopbackWrites)),
             Some(tokens) => Self::with(tokens, state),
         }
     }
 
     /// The rule of the metrics port, where nothing can be written.
     pub(crate) fn of_metrics(state: &State, tokens: Option<&Arc<Tokens>>) -> Self {
-        tokens.map_or_else(|| Self(Arc::new(Rule::Anybody)), |tokens| Self::with(tokens, state))
+        tokens.map_or_else(|| Self(Arc::new(InForce::Anybody)), |tokens| Self::with(tokens, state))
     }
 
     fn with(tokens: &Arc<Tokens>, state: &State) -> Self {
         let default_namespace = state.default_id.namespace().into();
-        Self(Arc::new(Rule::Tokens { tokens: Arc::clone(tokens), default_namespace }))
+        Self(Arc::new(InForce::Tokens { tokens: Arc::clone(tokens), default_namespace }))
     }
 }
 
-impl Rule {
-    /// Lets a request pass.
-    ///
-    /// # Errors
-    ///
+impl Rule for Access {
     /// 401 without a token that is known, 403 where its role or the place the request comes from does not do.
     fn judge(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        match self {
-            Self::Anybody => Ok(()),
-            Self::LoopbackWrites if reads || request.peer_addr().is_some_and(is_local) => Ok(()),
-            Self::LoopbackWrites => Err(denied(
+        match &*self.0 {
+            InForce::Anybody => Ok(()),
+            InForce::LoopbackWrites if reads || request.peer_addr().is_some_and(is_local) => Ok(()),
+            InForce::LoopbackWrites => Err(denied(
                 "not_local",
                 Problem::new(
                     StatusCode::FORBIDDEN,
                     "anonymous writes are accepted from loopback only: start the server with --tokens, or with --allow-anonymous-writes to lift this",
                 ),
             )),
-            Self::Tokens { .. } if reads && PROBES.contains(&request.path()) => Ok(()),
-            Self::Tokens { tokens, default_namespace } => {
+            InForce::Tokens { .. } if reads && PROBES.contains(&request.path()) => Ok(()),
+            InForce::Tokens { tokens, default_namespace } => {
                 let role = role(request, tokens)?;
                 if reads { Ok(()) } else { may_write(&role, request, default_namespace) }
             }
@@ -158,53 +150,6 @@ fn is_local(peer: SocketAddr) -> bool {
     peer.ip().to_canonical().is_loopback()
 }
 
-impl<S, B> Transform<S, ServiceRequest> for Access
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type InitError = ();
-    type Transform = Guarded<S>;
-    type Future = Ready<Result<Guarded<S>, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Guarded { rule: Arc::clone(&self.0), service }))
-    }
-}
-
-/// What is served, behind its rule.
-pub(crate) struct Guarded<S> {
-    rule: Arc<Rule>,
-    service: S,
-}
-
-type Answer<B> = ServiceResponse<EitherBody<B>>;
-
-impl<S, B> Service<ServiceRequest> for Guarded<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
-{
-    type Response = Answer<B>;
-    type Error = Error;
-    /// Nothing is put on the heap for a request that passes.
-    type Future = Either<Ready<Result<Answer<B>, Error>>, MapOk<S::Future, fn(S::Response) -> Answer<B>>>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        match self.rule.judge(&request) {
-            Ok(()) => Either::Right(self.service.call(request).map_ok(ServiceResponse::map_into_left_body)),
-            Err(problem) => {
-                let response = problem.error_response().map_into_right_body();
-                Either::Left(ready(Ok(request.into_response(response))))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +161,7 @@ mod tests {
     use policies::Registry;
     use providers::archive::Bounds;
 
+    use super::super::gate::Gate;
     use crate::vintages::Vintages;
 
     #[test]
@@ -275,7 +221,7 @@ mod tests {
         let id = ScheduleId::new("default", "default").unwrap();
         let state = web::Data::new(State::new(engine, Vintages::new(Bounds::default()), id, 1, true, None));
         let access = Access::of_api(&state, Some(&tokens));
-        let app = App::new().app_data(state).wrap(access).configure(crate::http::routes);
+        let app = App::new().app_data(state).wrap(Gate(access)).configure(crate::http::routes);
         let app = test::init_service(app).await;
         let nowhere = TestRequest::get().uri("/nowhere");
         let nowhere = test::call_service(&app, nowhere.to_request()).await;

@@ -6,6 +6,7 @@ mod body;
 mod config;
 mod feedback;
 mod forecasts;
+pub(crate) mod gate;
 mod health;
 pub(crate) mod in_flight;
 mod in_time;
@@ -32,6 +33,7 @@ use crate::listener::{self, Port};
 use crate::security::{Security, Tls};
 use crate::state::State;
 use access::Access;
+use gate::Gate;
 use in_flight::InFlight;
 use in_time::InTime;
 use problem::Problem;
@@ -73,8 +75,8 @@ pub(crate) fn serve(
                 let detail = format!("the query cannot be read: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
-            .wrap(access.clone())
-            .wrap(InTime(state.clone()))
+            .wrap(Gate(access.clone()))
+            .wrap(Gate(InTime(state.clone())))
             .wrap(measure::Measure)
             .configure(routes)
             .default_service(web::to(not_found))

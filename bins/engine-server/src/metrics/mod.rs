@@ -20,6 +20,7 @@ use models::ScheduleId;
 use crate::connections::Connections;
 use crate::forecasts::Refresh;
 use crate::http::access::Access;
+use crate::http::gate::Gate;
 use crate::http::in_flight::{InFlight, Pieces};
 use crate::http::probes;
 use crate::http::problem::Problem;
@@ -219,7 +220,7 @@ pub(crate) fn serve(
         App::new()
             .app_data(sources.clone())
             .app_data(probed.clone())
-            .wrap(access.clone())
+            .wrap(Gate(access.clone()))
             .configure(probes)
             .route("/metrics", web::to(scrape))
             .default_service(web::to(elsewhere))

@@ -72,6 +72,21 @@ fn a_second_signal_ends_the_wait_and_a_terminal_does_not_wait_at_all() {
 }
 
 #[test]
+fn whoever_is_refused_is_told_to_go_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, "write 0123456789abcdef\n").unwrap();
+    let server = draining(LONG).env("TOKENS", file.to_str().unwrap()).start();
+    let to = server.client.address;
+    let mut kept = None;
+    let refused = request("GET", "/schedule", "");
+    assert_eq!((ask(&mut kept, to, &refused).unwrap(), kept.is_some()), (401, true));
+    server.signal("TERM");
+    unready(&server);
+    assert_eq!((ask(&mut kept, to, &refused).unwrap(), kept.is_some()), (401, false));
+}
+
+#[test]
 fn who_asks_for_no_wait_gets_none() {
     for seconds in ["0", "1"] {
         let mut server = draining(seconds).start();
