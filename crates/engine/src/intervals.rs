@@ -124,8 +124,8 @@ impl Intervals {
         served: Served,
     ) -> Option<(PostingId, Option<f64>)> {
         let middle = middle((from, to));
-        let begun = self.recent.partition_point(|interval| interval.start <= middle);
-        let index = match begun.checked_sub(1) {
+        // The newest that had begun: where a clock was set back they are in no order that could be searched by.
+        let index = match self.recent.iter().rposition(|interval| interval.start <= middle) {
             Some(index) => index,
             // Before the first interval of its life a schedule had none: a window that reaches into it is
             // about it.
@@ -194,6 +194,23 @@ mod tests {
             order.iter().fold(None, |_, index| intervals.count(around(0.0), posts[*index]))
         };
         assert_eq!(count(&[0, 1, 2, 3]), count(&[3, 1, 0, 2]));
+    }
+
+    #[test]
+    fn intervals_out_of_order_are_found_however_they_lie_in_memory() {
+        for set_back in 1..40 {
+            let (mut intervals, _) = intervals(40);
+            for (index, interval) in intervals.recent.iter_mut().enumerate().skip(set_back % KEPT) {
+                interval.start = later(start(), seconds(index as f64 * 45.0 - 600.0));
+            }
+            let mut restored = intervals.clone();
+            restored.recent.make_contiguous();
+            for second in (0..3_000).step_by(30) {
+                let window = around(f64::from(second));
+                let counted = intervals.count(window, served(1, 0.1));
+                assert_eq!(counted, restored.count(window, served(1, 0.1)), "{set_back} {second}");
+            }
+        }
     }
 
     #[test]

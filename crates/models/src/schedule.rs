@@ -269,8 +269,6 @@ pub struct Schedule {
     pub generation: u64,
 }
 
-/// Bytes that most schedules take without their slots: room for them at once is cheaper than bit by bit.
-const USUAL_HEAD: usize = 2_048;
 /// How a schedule ends that was written without its slots.
 const NO_SLOTS: &[u8] = b"[]}}";
 /// What closes the schedule after its slots.
@@ -280,9 +278,8 @@ impl Schedule {
     /// The schedule as readers get it, around the shared slots of its forecast
     /// ([`crate::Forecast::published_slots`]).
     pub fn document(&self, slots: Arc<[u8]>) -> Document {
-        let mut head = Vec::with_capacity(USUAL_HEAD);
         // Writing finite numbers, strings and maps with string keys into memory cannot fail.
-        let _ = serde_json::to_writer(&mut head, self);
+        let mut head = serde_json::to_vec(self).unwrap_or_default();
         debug_assert!(head.ends_with(NO_SLOTS), "the slots come last");
         head.truncate(head.len().saturating_sub(NO_SLOTS.len()));
         Document { head: head.into(), slots }
