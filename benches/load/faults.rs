@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use benches::{Server, print, wrk};
 
-use crate::{SECONDS, configure, shown};
+use crate::{SECONDS, shown};
 
 /// Connections that say nothing.
 const IDLE: usize = 10_000;
@@ -18,7 +18,7 @@ const SLOW: usize = 500;
 pub(crate) fn measure(path: &PathBuf) {
     print("\nGET /schedule by 16 clients while others misbehave, beside GET alone before it\n\n");
     let engine = Server::engine(path, &[]);
-    configure(&engine, 0);
+    engine.configure("bench/s0", "{}");
     let address = engine.address.as_str();
     let get = || wrk::run(address, "get", 1, 16, SECONDS);
     let report = |what: &str, work: &mut dyn FnMut() -> wrk::Figures| {
@@ -29,7 +29,7 @@ pub(crate) fn measure(path: &PathBuf) {
             shown(beside),
             beside.rate / alone.rate,
             beside.p99 / alone.p99,
-            engine.resident_bytes() / f64::from(1 << 20)
+            engine.resident_mib()
         ));
     };
     report("nobody", &mut || get());

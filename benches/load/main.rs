@@ -52,7 +52,7 @@ fn main() {
 /// GET /schedule beside a handler of the bare framework that answers the same bytes.
 fn get(path: &PathBuf) {
     let engine = Server::engine(path, &[]);
-    configure(&engine, 0);
+    engine.configure("bench/s0", "{}");
     let answer = engine.ask("GET", "/schedule", "");
     let document = std::env::temp_dir().join(format!("engine-bench-{}.json", std::process::id()));
     std::fs::write(&document, answer.split_once("\r\n\r\n").unwrap().1).unwrap();
@@ -78,12 +78,6 @@ fn get(path: &PathBuf) {
         }
     }
     std::fs::remove_file(&document).unwrap();
-}
-
-/// Puts the schedule `bench/s<index>` in force.
-fn configure(server: &Server, index: usize) {
-    let answer = server.ask("PUT", &format!("/config/bench/s{index}"), "{}");
-    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
 }
 
 /// Two sides in turn; the median round of each.

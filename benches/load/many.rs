@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use benches::{Server, ask, print, wrk};
 
-use crate::{SECONDS, configure, shown, turns};
+use crate::{SECONDS, shown, turns};
 
 /// How long the server is left alone with its evaluations: a whole validity.
 const ALONE: Duration = Duration::from_mins(1);
@@ -14,22 +14,20 @@ const ALONE: Duration = Duration::from_mins(1);
 pub(crate) fn measure(path: &PathBuf, count: usize) {
     print(&format!("\n{count} schedules under the default policy, valid for 60 s\n\n"));
     let one = Server::engine(path, &[]);
-    configure(&one, 0);
+    one.configure("bench/s0", "{}");
     let many = Server::engine(path, &["--max-schedules", &(count + 1).to_string()]);
     // As many PUTs as it takes: the client counts through the schedules, from the first one on each time.
     let last = format!("/schedule/bench/s{}", count - 1);
     let mut seconds = SECONDS;
     while !many.ask("GET", &last, "").starts_with("HTTP/1.1 200") {
-        wrk::run(&many.address, "put", count, 16, seconds);
+        let puts = wrk::run(&many.address, "put", count, 16, seconds);
+        assert!(puts.errors == 0.0, "{} PUTs were refused", puts.errors);
         seconds *= 2;
     }
     let (before, began) = (many.processor_seconds(), Instant::now());
     std::thread::sleep(ALONE);
     let cores = (many.processor_seconds() - before) / began.elapsed().as_secs_f64();
-    print(&format!(
-        "  left alone       {cores:>8.3} of a core, {:.0} MiB resident\n",
-        many.resident_bytes() / f64::from(1 << 20)
-    ));
+    print(&format!("  left alone       {cores:>8.3} of a core, {:.0} MiB resident\n", many.resident_mib()));
     let (single, spread) = turns(
         || wrk::run(&one.address, "get", 1, 16, SECONDS),
         || wrk::run(&many.address, "get", count, 16, SECONDS),
@@ -44,5 +42,5 @@ pub(crate) fn measure(path: &PathBuf, count: usize) {
         let (took, size) = (began.elapsed().as_secs_f64(), text.len() as f64 / f64::from(1 << 20));
         print(&format!("  /metrics         {took:>8.2} s, {size:.1} MiB, {} lines\n", text.lines().count()));
     }
-    print(&format!("  after all that   {:>8.0} MiB resident\n", many.resident_bytes() / f64::from(1 << 20)));
+    print(&format!("  after all that   {:>8.0} MiB resident\n", many.resident_mib()));
 }

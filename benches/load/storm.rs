@@ -8,7 +8,7 @@ use benches::{Server, print, wrk};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{configure, shown};
+use crate::shown;
 
 /// Schedules that are changed again and again.
 const CHANGED: usize = 10_000;
@@ -35,10 +35,9 @@ pub(crate) fn measure(path: &PathBuf) {
     let engine = Server::engine(path, &[]);
     for index in 0..WATCHED {
         let body = format!("{{\"validFor\":{VALID_FOR}}}");
-        let answer = engine.ask("PUT", &format!("/config/watched/s{index}"), &body);
-        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        engine.configure(&format!("watched/s{index}"), &body);
     }
-    configure(&engine, 0);
+    engine.configure("bench/s0", "{}");
     for connections in [16, 64] {
         let is_over = AtomicBool::new(false);
         let (storm, found) = std::thread::scope(|threads| {

@@ -53,12 +53,23 @@ impl Server {
         ask(&self.address, method, path, body)
     }
 
+    /// Puts the schedule `NAMESPACE/NAME` in force as `body` has it.
+    pub fn configure(&self, id: &str, body: &str) {
+        let answer = self.ask("PUT", &format!("/config/{id}"), body);
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
+
     /// Seconds of processor time it took so far.
     pub fn processor_seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         // Behind the name, which may hold anything, come numbered fields from 3 on; 14 and 15 are ticks of 10 ms.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+
+    /// Memory it holds, in MiB.
+    pub fn resident_mib(&self) -> f64 {
+        self.resident_bytes() / f64::from(1 << 20)
     }
 
     /// Memory it holds, in bytes.

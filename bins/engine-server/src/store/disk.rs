@@ -22,6 +22,7 @@ const CACHE: usize = 32 << 20;
 const FORGOTTEN_AT_ONCE: usize = 1_024;
 /// Rows that are unpacked before they are wanted.
 const ROWS_AHEAD: usize = 4;
+
 /// Opens the file, or what stands for it in a test.
 pub(crate) type Open = Box<dyn Fn() -> Result<Box<dyn StorageBackend>, StoreError> + Send>;
 

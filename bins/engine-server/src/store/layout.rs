@@ -25,7 +25,7 @@ use super::retention::Base;
 use super::rows::{unpack, write_published, write_records};
 
 /// The layout that this version writes.
-pub(super) const FORMAT: u64 = 2;
+const FORMAT: u64 = 2;
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const BASES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("bases");
 pub(super) const PARTS: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("parts");
@@ -43,7 +43,7 @@ const _: () = assert!(MIGRATIONS.len() as u64 + 1 == FORMAT, "every layout has a
 
 /// What a file is found to be.
 pub(super) struct Found {
-    pub(super) format: u64,
+    format: u64,
     /// The whole ones, oldest first.
     pub(super) bases: Vec<(u64, Base)>,
 }
