@@ -200,6 +200,10 @@ fn begin(
     }
     // What was there is published again before anybody is told that there is nothing.
     while state.board.len() < state.engine().len() && state.queue.as_ref().is_none_or(Queue::is_well) {
+        if state.life.is_stopping() {
+            // Whoever would publish it may have ended already.
+            return Ok(());
+        }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     state.life.set_restored();
