@@ -3,7 +3,7 @@
 //! `cargo build --release -p engine-server && cargo bench --bench load -- [get] [many[=SCHEDULES]] [storm] [faults]`
 //! runs the server on loopback and asks it with [`wrk`](https://github.com/wg/wrk), which has to be installed. Client
 //! and servers share the machine's cores, so what counts are the ratios, each of one run: rounds of one side and of
-//! the other take turns, and the medians are compared. Without a word all four are asked.
+//! the other take turns, and what is shown is the median of their ratios. Without a word all four are asked.
 
 #![expect(clippy::unwrap_used, reason = "a bench may stop where something is wrong")]
 
@@ -14,12 +14,13 @@ mod storm;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use benches::wrk::{self, Figures};
 use benches::{Server, print};
 
 /// Rounds of each side.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 /// How long each one is.
 const SECONDS: u32 = 3;
 
@@ -53,9 +54,14 @@ fn main() {
 fn get(path: &PathBuf) {
     let engine = Server::engine(path, &[]);
     engine.configure("bench/s0", "{}");
-    let answer = engine.ask("GET", "/schedule", "");
+    // What is compared has the size it has for the rest of the run: with its forecast.
+    let body = || engine.ask("GET", "/schedule", "").split_once("\r\n\r\n").unwrap().1.to_owned();
+    while body().contains("\"schedule\":[]") {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let answered = body();
     let document = std::env::temp_dir().join(format!("engine-bench-{}.json", std::process::id()));
-    std::fs::write(&document, answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    std::fs::write(&document, &answered).unwrap();
     let own = std::env::current_exe().unwrap();
     let bare = Server::start(Command::new(own).arg(format!("bare={}", document.display())));
     for (path, argument) in [("/schedule", 0), ("/schedule/{namespace}/{name}", 1)] {
@@ -64,41 +70,67 @@ fn get(path: &PathBuf) {
             "  connections |  bare: 1/s   p50 ms   p99 ms |  ours: 1/s   p50 ms   p99 ms | throughput  p99\n",
         );
         for connections in [1, 16, 64] {
-            let (bare, ours) = turns(
+            let Turns { one, other, throughput, p99 } = turns(
                 || wrk::run(&bare.address, "get", argument, connections, SECONDS),
                 || wrk::run(&engine.address, "get", argument, connections, SECONDS),
             );
             print(&format!(
-                "  {connections:>11} | {} | {} | {:>10.2} {:>4.2}\n",
-                shown(bare),
-                shown(ours),
-                ours.rate / bare.rate,
-                ours.p99 / bare.p99
+                "  {connections:>11} | {} | {} | {throughput:>10.2} {p99:>4.2}\n",
+                shown(one),
+                shown(other)
             ));
         }
     }
+    let (bare, ours) = (answered.len(), body().len());
+    print(&format!("\n  bytes of a body: {bare} and, after all that, {ours}\n"));
     std::fs::remove_file(&document).unwrap();
 }
 
-/// Two sides in turn; the median round of each.
-fn turns(mut one: impl FnMut() -> Figures, mut other: impl FnMut() -> Figures) -> (Figures, Figures) {
-    let (ones, others): (Vec<_>, Vec<_>) = (0..ROUNDS).map(|_| (one(), other())).unzip();
-    (median(&ones), median(&others))
+/// Two sides, each measured several times.
+struct Turns {
+    one: Figures,
+    other: Figures,
+    /// The other's throughput over the one's.
+    throughput: f64,
+    /// The other's p99 over the one's.
+    p99: f64,
+}
+
+/// Rounds of two sides in turn. Each is compared to the one of the other side that was run next to it: over minutes
+/// a machine's speed changes more than the sides differ.
+fn turns(mut one: impl FnMut() -> Figures, mut other: impl FnMut() -> Figures) -> Turns {
+    let round = |number| {
+        if number % 2 == 0 {
+            let first = one();
+            return (first, other());
+        }
+        let first = other();
+        (one(), first)
+    };
+    let rounds: Vec<_> = (0..ROUNDS).map(round).collect();
+    Turns {
+        one: median(rounds.iter().map(|round| &round.0)),
+        other: median(rounds.iter().map(|round| &round.1)),
+        throughput: middle(rounds.iter().map(|(one, other)| other.rate / one.rate)),
+        p99: middle(rounds.iter().map(|(one, other)| other.p99 / one.p99)),
+    }
 }
 
 /// The median of each figure, and all errors.
-fn median(rounds: &[Figures]) -> Figures {
-    let of = |figure: fn(&Figures) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(figure).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+fn median<'a>(rounds: impl Iterator<Item = &'a Figures> + Clone) -> Figures {
     Figures {
-        rate: of(|round| round.rate),
-        p50: of(|round| round.p50),
-        p99: of(|round| round.p99),
-        errors: rounds.iter().map(|round| round.errors).sum(),
+        rate: middle(rounds.clone().map(|round| round.rate)),
+        p50: middle(rounds.clone().map(|round| round.p50)),
+        p99: middle(rounds.clone().map(|round| round.p99)),
+        errors: rounds.map(|round| round.errors).sum(),
     }
+}
+
+/// The median.
+fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn shown(Figures { rate, p50, p99, errors }: Figures) -> String {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use benches::{Server, ask, print, wrk};
 
-use crate::{SECONDS, shown, turns};
+use crate::{SECONDS, Turns, shown, turns};
 
 /// How long the server is left alone with its evaluations: a whole validity.
 const ALONE: Duration = Duration::from_mins(1);
@@ -28,13 +28,13 @@ pub(crate) fn measure(path: &PathBuf, count: usize) {
     std::thread::sleep(ALONE);
     let cores = (many.processor_seconds() - before) / began.elapsed().as_secs_f64();
     print(&format!("  left alone       {cores:>8.3} of a core, {:.0} MiB resident\n", many.resident_mib()));
-    let (single, spread) = turns(
+    let Turns { one: single, other: spread, throughput, .. } = turns(
         || wrk::run(&one.address, "get", 1, 16, SECONDS),
         || wrk::run(&many.address, "get", count, 16, SECONDS),
     );
     print(&format!("  GET, 16 clients  one schedule {}\n", shown(single)));
     print(&format!("                   all of them  {}\n", shown(spread)));
-    print(&format!("                   ratio        {:>10.2}\n", spread.rate / single.rate));
+    print(&format!("                   ratio        {throughput:>10.2}\n"));
     let metrics = many.metrics.as_ref().unwrap();
     for _ in 0..3 {
         let began = Instant::now();

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actix_http::Request;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -111,6 +112,11 @@ impl Progress {
 
     /// That of the connection which `request` came over.
     pub(crate) fn of(request: &HttpRequest) -> Option<&Self> {
+        request.conn_data::<Connection>().map(|connection| &connection.progress)
+    }
+
+    /// The same, before the request was routed.
+    pub(crate) fn of_new(request: &Request) -> Option<&Self> {
         request.conn_data::<Connection>().map(|connection| &connection.progress)
     }
 }

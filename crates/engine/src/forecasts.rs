@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::SignedDuration;
 use models::forecast::{MAX_SHOWN_GAPS, SlotTexts};
 use models::schedule::UsedFor;
@@ -51,7 +52,7 @@ pub(crate) struct Told {
     texts: Option<SlotTexts>,
     /// The slots as published, when they were made, and when the first of them ends: before and from then on
     /// others are to be published.
-    published: Option<(Timestamp, Timestamp, Arc<[u8]>)>,
+    published: Option<(Timestamp, Timestamp, Bytes)>,
 }
 
 /// What every schedule says of the slots of one forecast; found once for all.
@@ -147,19 +148,19 @@ impl Forecasts {
 
     /// The slots of `target` from `now` on, as published. Every schedule evaluated within one slot gets
     /// the same allocation.
-    pub(crate) fn published_slots(&mut self, target: &CarbonTarget, now: Timestamp) -> Arc<[u8]> {
+    pub(crate) fn published_slots(&mut self, target: &CarbonTarget, now: Timestamp) -> Bytes {
         let Some(told) = self.0.get_mut(target).and_then(|known| known.told.as_mut()) else {
-            return Arc::from(*b"[]");
+            return Bytes::from_static(b"[]");
         };
         if let Some((since, until, slots)) = &told.published
             && (*since..*until).contains(&now)
         {
-            return Arc::clone(slots);
+            return slots.clone();
         }
         let texts = told.texts.get_or_insert_with(|| SlotTexts::new(&told.forecast));
         let slots = texts.published(&told.forecast, now);
         let until = told.forecast.from_instant(now).first().map_or(Timestamp::MAX, |slot| slot.to);
-        told.published = Some((now, until, Arc::clone(&slots)));
+        told.published = Some((now, until, slots.clone()));
         slots
     }
 }

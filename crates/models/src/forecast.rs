@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -340,7 +341,7 @@ impl Forecast {
 
     /// The next [`MAX_PUBLISHED_SLOTS`] slots as the JSON list `forecast.schedule`. Whoever needs it again
     /// and again as time passes keeps a [`SlotTexts`].
-    pub fn published_slots(&self, at: Timestamp) -> Arc<[u8]> {
+    pub fn published_slots(&self, at: Timestamp) -> Bytes {
         SlotTexts::new(self).published(self, at)
     }
 }
@@ -369,7 +370,7 @@ impl SlotTexts {
     }
 
     /// The next [`MAX_PUBLISHED_SLOTS`] slots of `forecast`, the one these texts were made of, as a JSON list.
-    pub fn published(&self, forecast: &Forecast, at: Timestamp) -> Arc<[u8]> {
+    pub fn published(&self, forecast: &Forecast, at: Timestamp) -> Bytes {
         let first = forecast.slots().len() - forecast.from_instant(at).len();
         let begin = |index: usize| self.begins.get(index).copied().unwrap_or(self.text.len());
         let shown = &self.text[begin(first)..begin(first + MAX_PUBLISHED_SLOTS)];

@@ -5,11 +5,11 @@
 //! a [`Document`] holds them once.
 
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
@@ -277,7 +277,7 @@ const TAIL: &[u8] = b"}}";
 impl Schedule {
     /// The schedule as readers get it, around the shared slots of its forecast
     /// ([`crate::Forecast::published_slots`]).
-    pub fn document(&self, slots: Arc<[u8]>) -> Document {
+    pub fn document(&self, slots: Bytes) -> Document {
         // Writing finite numbers, strings and maps with string keys into memory cannot fail.
         let mut head = serde_json::to_vec(self).unwrap_or_default();
         debug_assert!(head.ends_with(NO_SLOTS), "the slots come last");
@@ -290,13 +290,13 @@ impl Schedule {
 /// target, so that ten thousand schedules do not hold ten thousand copies of 48 hours. By default it is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    head: Box<[u8]>,
-    slots: Arc<[u8]>,
+    head: Bytes,
+    slots: Bytes,
 }
 
 impl Default for Document {
     fn default() -> Self {
-        Self { head: br#"{"forecast":{"schedule":"#.as_slice().into(), slots: Arc::from(*b"[]") }
+        Self { head: Bytes::from_static(br#"{"forecast":{"schedule":"#), slots: Bytes::from_static(b"[]") }
     }
 }
 
@@ -304,6 +304,11 @@ impl Document {
     /// The document in the pieces it is stored in; together they are the JSON.
     pub fn parts(&self) -> [&[u8]; 3] {
         [&self.head, &self.slots, TAIL]
+    }
+
+    /// The same pieces to be kept: none of them is copied for it.
+    pub fn pieces(&self) -> [Bytes; 3] {
+        [self.head.clone(), self.slots.clone(), Bytes::from_static(TAIL)]
     }
 
     /// Length in bytes.

@@ -8,11 +8,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::dev::ServiceRequest;
+use actix_http::{HttpMessage as _, Request};
 use actix_web::http::{Method, StatusCode, header};
 use models::json;
 
-use super::gate::Rule;
 use super::problem::Problem;
 use crate::security::{MAX_TOKEN, Role, Tokens};
 use crate::state::State;
@@ -53,11 +52,13 @@ impl Access {
         let default_namespace = state.default_id.namespace().into();
         Self(Arc::new(InForce::Tokens { tokens: Arc::clone(tokens), default_namespace }))
     }
-}
 
-impl Rule for Access {
+    /// Lets a request pass.
+    ///
+    /// # Errors
+    ///
     /// 401 without a token that is known, 403 where its role or the place the request comes from does not do.
-    fn judge(&self, request: &ServiceRequest) -> Result<(), Problem> {
+    pub(crate) fn judge(&self, request: &Request) -> Result<(), Problem> {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         match &*self.0 {
             InForce::Anybody => Ok(()),
@@ -79,7 +80,7 @@ impl Rule for Access {
 }
 
 /// What the token that comes with `request` lets its holder do.
-fn role(request: &ServiceRequest, tokens: &Tokens) -> Result<Arc<Role>, Problem> {
+fn role(request: &Request, tokens: &Tokens) -> Result<Arc<Role>, Problem> {
     let mut fields = request.headers().get_all(header::AUTHORIZATION);
     let (Some(field), more) = (fields.next(), fields.next()) else {
         let detail = "a token is needed: expected the header field `Authorization: Bearer TOKEN`";
@@ -98,7 +99,7 @@ fn bearer(field: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii()).filter(|token| !token.is_empty())
 }
 
-fn may_write(role: &Role, request: &ServiceRequest, default_namespace: &str) -> Result<(), Problem> {
+fn may_write(role: &Role, request: &Request, default_namespace: &str) -> Result<(), Problem> {
     let namespaces = match role {
         Role::Write => return Ok(()),
         Role::Read => {
@@ -110,7 +111,7 @@ fn may_write(role: &Role, request: &ServiceRequest, default_namespace: &str) -> 
     let detail = match namespace(request, default_namespace) {
         Some(namespace) if namespaces.iter().any(|one| **one == *namespace) => return Ok(()),
         Some(namespace) => {
-            let given = json::excerpt(&namespace);
+            let given = json::excerpt(namespace);
             format!(
                 "this token may not change anything in namespace `{given}`: expected one with the role write, or write:{given}"
             )
@@ -121,15 +122,15 @@ fn may_write(role: &Role, request: &ServiceRequest, default_namespace: &str) -> 
     Err(denied("namespace", Problem::forbidden(detail)))
 }
 
-/// The namespace that a write is about, as it stands in the path; none where the route names none. Names have
+/// The namespace that a write is about, as it stands in the path; none where the path names none. Names have
 /// nothing that needs to be encoded: who encodes one all the same has another name here.
-fn namespace(request: &ServiceRequest, default_namespace: &str) -> Option<Box<str>> {
-    let pattern = request.match_pattern()?;
-    if pattern == "/setschedule" {
-        return Some(default_namespace.into());
+fn namespace<'a>(request: &'a Request, default_namespace: &'a str) -> Option<&'a str> {
+    let mut segments = request.path().split('/').skip(1);
+    match (segments.next()?, segments.next()) {
+        ("setschedule", None) => Some(default_namespace),
+        ("config" | "feedback" | "schedule", namespace) => namespace,
+        _ => None,
     }
-    let mut segments = pattern.split('/').zip(request.path().split('/'));
-    segments.find(|(word, _)| *word == "{namespace}").map(|(_, namespace)| namespace.into())
 }
 
 /// Counts what was denied, and why.
@@ -153,7 +154,8 @@ fn is_local(peer: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::dev::ResourceMap;
+    use actix_service::{Service as _, ServiceFactory as _};
+    use actix_web::dev::{AppConfig, ResourceMap};
     use actix_web::test::{self, TestRequest};
     use actix_web::{App, web};
     use engine::{Engine, EngineOptions};
@@ -161,7 +163,7 @@ mod tests {
     use policies::Registry;
     use providers::archive::Bounds;
 
-    use super::super::gate::Gate;
+    use super::super::door::Door;
     use crate::vintages::Vintages;
 
     #[test]
@@ -221,17 +223,18 @@ mod tests {
         let id = ScheduleId::new("default", "default").unwrap();
         let state = web::Data::new(State::new(engine, Vintages::new(Bounds::default()), id, 1, true, None));
         let access = Access::of_api(&state, Some(&tokens));
-        let app = App::new().app_data(state).wrap(Gate(access)).configure(crate::http::routes);
-        let app = test::init_service(app).await;
-        let nowhere = TestRequest::get().uri("/nowhere");
-        let nowhere = test::call_service(&app, nowhere.to_request()).await;
-        assert_eq!(nowhere.status(), StatusCode::UNAUTHORIZED);
+        let app = || App::new().app_data(state.clone()).configure(crate::http::routes);
+        let unguarded = test::init_service(app()).await;
+        let nowhere = TestRequest::get().uri("/nowhere").to_request();
+        let nowhere = test::call_service(&unguarded, nowhere).await;
+        let house = Door::of_api(access, state.clone().into_inner()).before(app());
+        let house = house.new_service(AppConfig::default()).await.unwrap();
         let patterns = patterns(nowhere.request().resource_map());
         assert!(
             patterns.len() >= 12 && patterns.iter().any(|pattern| pattern == "/config/{namespace}/{name}"),
             "{patterns:?}"
         );
-        for pattern in patterns {
+        for pattern in patterns.into_iter().chain(["/nowhere".to_owned()]) {
             let path = pattern.replace(['{', '}'], "");
             for method in
                 ["GET", "HEAD", "OPTIONS", "PUT", "POST", "DELETE", "PATCH", "TRACE", "CONNECT", "BREW"]
@@ -239,7 +242,7 @@ mod tests {
                 let request =
                     TestRequest::with_uri(&path).method(Method::from_bytes(method.as_bytes()).unwrap());
                 let request = request.peer_addr("127.0.0.1:1".parse().unwrap());
-                let answer = test::call_service(&app, request.to_request()).await;
+                let answer = house.call(request.to_request()).await.unwrap();
                 let is_probe = PROBES.contains(&&*path) && matches!(method, "GET" | "HEAD" | "OPTIONS");
                 let is_denied = answer.status() == StatusCode::UNAUTHORIZED;
                 assert_eq!(is_denied, !is_probe, "{method} {path}: {}", answer.status());

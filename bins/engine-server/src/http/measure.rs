@@ -1,21 +1,14 @@
 //! Request counts and latencies, by route. The route is a word of ours, never the path: a label set that
 //! a client can grow is a leak.
 //!
-//! This stands around every request, so that it looks nothing up: each series is found once and held.
+//! Every request is measured, so that nothing is looked up for it: each series is found once and held.
 
-use std::future::{Ready, ready};
-use std::pin::Pin;
 use std::sync::OnceLock;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::Error;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_http::Request;
 use actix_web::http::{Method, StatusCode};
 use metrics::{Counter, Histogram};
-use pin_project_lite::pin_project;
-
-use crate::connections::Progress;
 
 /// The labels of routes; the last one is of whatever is not served.
 const ROUTES: [&str; 11] = [
@@ -41,19 +34,33 @@ static COUNTERS: [ByMethod; ROUTES.len()] =
     [const { [const { [const { OnceLock::new() }; CLASSES.len()] }; METHODS.len()] }; ROUTES.len()];
 static DURATIONS: [OnceLock<Histogram>; ROUTES.len()] = [const { OnceLock::new() }; ROUTES.len()];
 
-/// Counts what was answered to `method` at `path`, and how long it took since `started`.
-fn note(path: usize, method: usize, status: StatusCode, started: Instant) {
-    let class = usize::from(status.as_u16() / 100).saturating_sub(2).min(CLASSES.len() - 1);
-    let counter = COUNTERS.get(path).and_then(|methods| methods.get(method)?.get(class));
-    let (Some(counter), Some(duration)) = (counter, DURATIONS.get(path)) else { return };
-    let labels = || (ROUTES[path], METHODS[method], CLASSES[class]);
-    let counted = || {
-        let (route, method, code) = labels();
-        metrics::counter!("http_requests_total", "route" => route, "method" => method, "code" => code)
-    };
-    counter.get_or_init(counted).increment(1);
-    let timed = || metrics::histogram!("http_request_duration_seconds", "route" => labels().0);
-    duration.get_or_init(timed).record(started.elapsed().as_secs_f64());
+/// A request that is being answered.
+pub(crate) struct Measurement {
+    route: usize,
+    method: usize,
+    started: Instant,
+}
+
+impl Measurement {
+    /// Of a request that came just now.
+    pub(crate) fn begin(request: &Request) -> Self {
+        Self { route: route(request.path()), method: method(request.method()), started: Instant::now() }
+    }
+
+    /// Counts what it was answered, and how long that took.
+    pub(crate) fn end(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(2).min(CLASSES.len() - 1);
+        let counter = COUNTERS.get(self.route).and_then(|methods| methods.get(self.method)?.get(class));
+        let (Some(counter), Some(duration)) = (counter, DURATIONS.get(self.route)) else { return };
+        let labels = || (ROUTES[self.route], METHODS[self.method], CLASSES[class]);
+        let counted = || {
+            let (route, method, code) = labels();
+            metrics::counter!("http_requests_total", "route" => route, "method" => method, "code" => code)
+        };
+        counter.get_or_init(counted).increment(1);
+        let timed = || metrics::histogram!("http_request_duration_seconds", "route" => labels().0);
+        duration.get_or_init(timed).record(self.started.elapsed().as_secs_f64());
+    }
 }
 
 /// Which of [`ROUTES`] a path belongs to.
@@ -80,79 +87,6 @@ fn route(path: &str) -> usize {
 /// Which of [`METHODS`] a method is.
 fn method(method: &Method) -> usize {
     METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1)
-}
-
-/// Around all that is served.
-#[derive(Clone, Copy)]
-pub(crate) struct Measure;
-
-impl<S, B> Transform<S, ServiceRequest> for Measure
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-{
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type InitError = ();
-    type Transform = Measured<S>;
-    type Future = Ready<Result<Measured<S>, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Measured { service }))
-    }
-}
-
-/// What is served, measured.
-pub(crate) struct Measured<S> {
-    service: S,
-}
-
-impl<S, B> Service<ServiceRequest> for Measured<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-{
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type Future = Answer<S::Future>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let started = Instant::now();
-        if let Some(progress) = Progress::of(request.request()) {
-            progress.note();
-        }
-        let (route, method) = (route(request.path()), method(request.method()));
-        Answer { future: self.service.call(request), started, route, method }
-    }
-}
-
-pin_project! {
-    /// An answer that is being made.
-    pub(crate) struct Answer<F> {
-        #[pin]
-        future: F,
-        started: Instant,
-        route: usize,
-        method: usize,
-    }
-}
-
-impl<F, B> Future for Answer<F>
-where
-    F: Future<Output = Result<ServiceResponse<B>, Error>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = std::task::ready!(this.future.poll(context));
-        let status = match &answer {
-            Ok(response) => response.status(),
-            Err(error) => error.as_response_error().status_code(),
-        };
-        note(*this.route, *this.method, status, *this.started);
-        Poll::Ready(answer)
-    }
 }
 
 #[cfg(test)]

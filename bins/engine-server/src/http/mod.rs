@@ -4,12 +4,11 @@ pub(crate) mod access;
 mod answers;
 mod body;
 mod config;
+pub(crate) mod door;
 mod feedback;
 mod forecasts;
-pub(crate) mod gate;
 mod health;
 pub(crate) mod in_flight;
-mod in_time;
 mod manual;
 mod measure;
 pub(crate) mod openapi;
@@ -33,9 +32,8 @@ use crate::listener::{self, Port};
 use crate::security::{Security, Tls};
 use crate::state::State;
 use access::Access;
-use gate::Gate;
+use door::Door;
 use in_flight::InFlight;
-use in_time::InTime;
 use problem::Problem;
 
 /// How long requests in flight may take once nothing new is taken any more.
@@ -50,7 +48,7 @@ pub(crate) fn serve(
     limits: &Limits,
     security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
-    let access = Access::of_api(state, security.tokens.as_ref());
+    let door = Door::of_api(Access::of_api(state, security.tokens.as_ref()), Arc::clone(state));
     let connections = Connections::new("api", limits.patience());
     actix_web::rt::spawn(Arc::clone(&connections).watch());
     let (request_timeout, keep_alive) = (limits.request_timeout, limits.keep_alive);
@@ -62,7 +60,7 @@ pub(crate) fn serve(
     let limits = web::Data::new(limits.clone());
     let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
     let app = move || {
-        App::new()
+        let rooms = App::new()
             .app_data(state.clone())
             .app_data(refresh.clone())
             .app_data(limits.clone())
@@ -75,11 +73,9 @@ pub(crate) fn serve(
                 let detail = format!("the query cannot be read: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
-            .wrap(Gate(access.clone()))
-            .wrap(Gate(InTime(state.clone())))
-            .wrap(measure::Measure)
             .configure(routes)
-            .default_service(web::to(not_found))
+            .default_service(web::to(not_found));
+        door.before(rooms)
     };
     let tls = security.tls.as_ref().map(Tls::config).transpose()?;
     let drain_seconds = LAST_ANSWERS_SECONDS;
@@ -89,8 +85,7 @@ pub(crate) fn serve(
 
 /// Whole paths first, then what is asked most: a path is held against one pattern after the other.
 fn routes(app: &mut web::ServiceConfig) {
-    app.service(reading("/schedule", web::to(schedule::get_default)))
-        .configure(probes)
+    app.configure(probes)
         .service(listing("/openapi.json", web::to(openapi::get)))
         .service(listing("/forecasts", web::to(forecasts::list)))
         .service(listing("/schedules", web::to(schedule::list)))
@@ -99,7 +94,9 @@ fn routes(app: &mut web::ServiceConfig) {
                 .route(web::to(manual::post_default).method(Method::POST))
                 .route(web::to(manual::delete_default).method(Method::DELETE)),
         )
-        .service(reading("/schedule/{namespace}/{name}", web::to(schedule::get)))
+        // Whoever only reads these was answered at the door.
+        .service(resource("/schedule", "GET, HEAD"))
+        .service(resource("/schedule/{namespace}/{name}", "GET, HEAD"))
         .service(
             waiting("/feedback/{namespace}/{name}", "POST")
                 .route(web::to(feedback::post).method(Method::POST)),

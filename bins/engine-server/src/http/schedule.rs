@@ -6,44 +6,54 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::StatusCode;
+use actix_http::{HttpMessage as _, Request};
+use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use engine::{Published, UnknownSchedule, View};
 use models::{Problems, ScheduleId};
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::answers::{Pending, ScheduleItem, ScheduleList};
+use super::door::Body;
 use super::page::{Page, PageQuery};
 use super::problem::Problem;
-use super::schedule_id;
 use crate::state::State;
 
-/// GET `/schedule`.
-pub(crate) async fn get_default(
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, Problem> {
-    answer(&request, &state, &state.default_id)
+/// The answer to GET and HEAD of `/schedule` and `/schedule/{namespace}/{name}`; none where something else is asked.
+pub(super) fn at_once(state: &State, request: &Request) -> Option<Result<HttpResponse<Body>, Problem>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let id = asked(&state.default_id, request.path())?;
+    Some(id.and_then(|id| answer(request, state, &id)))
 }
 
-/// GET `/schedule/{namespace}/{name}`.
-pub(crate) async fn get(
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-    state: web::Data<State>,
-) -> Result<HttpResponse, Problem> {
-    answer(&request, &state, &schedule_id(&path)?)
+/// The schedule that is asked for at `path`.
+fn asked(default: &ScheduleId, path: &str) -> Option<Result<ScheduleId, Problem>> {
+    let path = path.strip_prefix("/schedule")?;
+    if path.is_empty() {
+        return Some(Ok(default.clone()));
+    }
+    let (namespace, name) = path.strip_prefix('/')?.split_once('/')?;
+    if namespace.is_empty() || name.is_empty() || name.contains('/') {
+        return None;
+    }
+    let [namespace, name] = [namespace, name].map(|segment| percent_decode_str(segment).decode_utf8_lossy());
+    Some(ScheduleId::new(&namespace, &name).map_err(Problem::invalid))
 }
 
-fn answer(request: &HttpRequest, state: &State, id: &ScheduleId) -> Result<HttpResponse, Problem> {
+fn answer(request: &Request, state: &State, id: &ScheduleId) -> Result<HttpResponse<Body>, Problem> {
     let view = state.board.view(id).ok_or_else(|| UnknownSchedule(id.clone()))?;
     match &*view {
-        View::Pending(reason) => Ok(HttpResponse::Accepted()
-            .insert_header((header::CACHE_CONTROL, "no-cache"))
-            .json(Pending { reason, status: "pending" })),
+        View::Pending(reason) => {
+            let mut response = HttpResponse::Accepted();
+            response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+            Ok(response.json(Pending { reason, status: "pending" }).map_into_right_body())
+        }
         View::Schedule(published) => Ok(document(request, state, published)),
     }
 }
@@ -52,54 +62,48 @@ fn answer(request: &HttpRequest, state: &State, id: &ScheduleId) -> Result<HttpR
 const LONGEST_TAG: usize = 2 * 16 + 3;
 
 // Most of what is ever asked is answered here: what is constant is not made anew for each answer.
-fn document(request: &HttpRequest, state: &State, published: &Arc<Published>) -> HttpResponse {
+fn document(request: &Request, state: &State, published: &Published) -> HttpResponse<Body> {
     let mut tag = String::with_capacity(LONGEST_TAG);
     // A string takes whatever there is room for.
     let _ = write!(tag, "\"{:x}-{:x}\"", state.instance, published.sequence);
     let seen = request.headers().get_all(header::IF_NONE_MATCH).any(|value| matches(value, &tag));
-    let mut response = HttpResponse::build(if seen { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-    response.insert_header((header::ETAG, tag));
-    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
-    if seen {
-        return response.finish();
+    let mut response = if seen {
+        HttpResponse::with_body(StatusCode::NOT_MODIFIED, EitherBody::right(BoxBody::new(())))
+    } else {
+        HttpResponse::with_body(StatusCode::OK, EitherBody::left(Document::of(published)))
+    };
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        headers.insert(header::ETAG, tag);
     }
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    response.body(Document { published: Arc::clone(published), sent: 0 })
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if !seen {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
 }
 
 /// A document on its way: handed on in the pieces it is kept in, none of which is copied for it.
-struct Document {
-    published: Arc<Published>,
-    /// Pieces that were handed on.
-    sent: usize,
+pub(crate) struct Document {
+    pieces: std::array::IntoIter<Bytes, 3>,
+    size: usize,
+}
+
+impl Document {
+    fn of(published: &Published) -> Self {
+        Self { pieces: published.document.pieces().into_iter(), size: published.document.size() }
+    }
 }
 
 impl MessageBody for Document {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.published.document.size() as u64)
+        BodySize::Sized(self.size as u64)
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.sent == self.published.document.parts().len() {
-            return Poll::Ready(None);
-        }
-        let piece = Piece { published: Arc::clone(&self.published), index: self.sent };
-        self.sent += 1;
-        Poll::Ready(Some(Ok(Bytes::from_owner(piece))))
-    }
-}
-
-/// One piece of a document, which it keeps alive.
-struct Piece {
-    published: Arc<Published>,
-    index: usize,
-}
-
-impl AsRef<[u8]> for Piece {
-    fn as_ref(&self) -> &[u8] {
-        self.published.document.parts().get(self.index).copied().unwrap_or_default()
+        Poll::Ready(self.pieces.next().map(Ok))
     }
 }
 

@@ -20,7 +20,7 @@ use models::ScheduleId;
 use crate::connections::Connections;
 use crate::forecasts::Refresh;
 use crate::http::access::Access;
-use crate::http::gate::Gate;
+use crate::http::door::Door;
 use crate::http::in_flight::{InFlight, Pieces};
 use crate::http::probes;
 use crate::http::problem::Problem;
@@ -210,20 +210,20 @@ pub(crate) fn serve(
     limits: &Limits,
     security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
-    let access = Access::of_metrics(&sources.state, security.metrics_tokens());
+    let door = Door::of_metrics(Access::of_metrics(&sources.state, security.metrics_tokens()));
     let probed = web::Data::from(Arc::clone(&sources.state));
     let in_flight = InFlight::scrapes(limits.scrapes);
     let sources = web::Data::new((sources, in_flight));
     let connections = Connections::new("metrics", limits.patience());
     actix_web::rt::spawn(Arc::clone(&connections).watch());
     let app = move || {
-        App::new()
+        let rooms = App::new()
             .app_data(sources.clone())
             .app_data(probed.clone())
-            .wrap(Gate(access.clone()))
             .configure(probes)
             .route("/metrics", web::to(scrape))
-            .default_service(web::to(elsewhere))
+            .default_service(web::to(elsewhere));
+        door.before(rooms)
     };
     let port = Port {
         workers: 1,

@@ -1,7 +1,6 @@
 //! The published schedule: every reader's shape, and the shared slots inside.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use models::schedule::{Credits, FlavourShare, ForecastReport, ManualReport, Measure, Processing};
 use models::{
     Accounting, CarbonIntensity, Forecast, Gap, Index, Precision, Schedule, Signal, Slot, Timestamp,
@@ -87,7 +86,7 @@ fn schedule() -> Schedule {
     }
 }
 
-fn slots() -> Arc<[u8]> {
+fn slots() -> Bytes {
     let slot = |from: &str, to: &str, grams: f64| {
         CarbonIntensity::new(grams).map(|grams| Slot::new(at(from), at(to), grams))
     };
@@ -173,7 +172,7 @@ fn what_is_not_known_is_left_out() {
     bare.processing.ceilings.clear();
     bare.warnings.clear();
     bare.manual = Some(ManualReport { until: at("2026-11-23T15:18:00Z"), reason: None });
-    insta::assert_snapshot!(lines(&bare.document(Arc::from(*b"[]")).to_bytes()), @r#"
+    insta::assert_snapshot!(lines(&bare.document(Bytes::from_static(b"[]")).to_bytes()), @r#"
     {
     "flavourWeights":{"precision-100":90,"precision-85":5,"precision-70":5},
     "weightsPerMille":{"precision-100":900,"precision-85":50,"precision-70":50},
@@ -203,15 +202,21 @@ fn a_document_is_the_schedule_with_the_slots_in_their_place() {
         until: at("2026-11-23T15:18:00Z"),
         reason: Some("drill \u{2713} \"[]}}\"".into()),
     });
-    for (schedule, slots) in [(schedule(), slots()), (manual, slots()), (schedule(), Arc::from(*b"[]"))] {
-        let document = schedule.document(Arc::clone(&slots));
+    for (schedule, slots) in
+        [(schedule(), slots()), (manual, slots()), (schedule(), Bytes::from_static(b"[]"))]
+    {
+        let document = schedule.document(slots.clone());
         let mut expected = serde_json::to_value(&schedule).unwrap();
         expected["forecast"]["schedule"] = serde_json::from_slice(&slots).unwrap();
         let written: Value = serde_json::from_slice(&document.to_bytes()).unwrap();
         assert_eq!(written, expected);
         assert_eq!(document.parts().concat(), document.to_bytes());
         assert_eq!(document.size(), document.to_bytes().len());
-        assert!(std::ptr::eq(document.parts()[1], &raw const *slots), "the slots are shared, not copied");
+        let pieces = document.pieces();
+        assert_eq!(pieces.concat(), document.to_bytes());
+        for shared in [document.parts()[1], &pieces[1]] {
+            assert!(std::ptr::eq(shared, &raw const *slots), "the slots are shared, not copied");
+        }
     }
 }
 
