@@ -62,7 +62,7 @@ impl Door {
             Err(problem) => Some(Err(problem)),
             Ok(()) => self.api.as_ref().and_then(|state| schedule::at_once(state, request)),
         };
-        answer.map(|answer| self.sign(answer.unwrap_or_else(refusal).into()))
+        answer.map(|answer| self.sign(answer.unwrap_or_else(|problem| refusal(&problem)).into()))
     }
 
     /// As long as nobody can say what there is, probes alone are let in.
@@ -85,7 +85,7 @@ impl Door {
     }
 }
 
-fn refusal(problem: Problem) -> HttpResponse<Body> {
+fn refusal(problem: &Problem) -> HttpResponse<Body> {
     problem.error_response().map_into_right_body()
 }
 
