@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix_http::Request;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -45,7 +44,7 @@ struct Open {
 pub(crate) struct Progress(Arc<AtomicBool>);
 
 /// One open connection, counted as long as this lives; it is part of what the framework keeps of a connection.
-struct Connection {
+pub(crate) struct Connection {
     of: Arc<Connections>,
     descriptor: RawFd,
     progress: Progress,
@@ -112,12 +111,14 @@ impl Progress {
 
     /// That of the connection which `request` came over.
     pub(crate) fn of(request: &HttpRequest) -> Option<&Self> {
-        request.conn_data::<Connection>().map(|connection| &connection.progress)
+        request.conn_data().map(Connection::progress)
     }
+}
 
-    /// The same, before the request was routed.
-    pub(crate) fn of_new(request: &Request) -> Option<&Self> {
-        request.conn_data::<Connection>().map(|connection| &connection.progress)
+impl Connection {
+    /// Whether anything happened on it.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
     }
 }
 

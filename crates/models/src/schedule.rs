@@ -282,7 +282,8 @@ impl Schedule {
         let mut head = serde_json::to_vec(self).unwrap_or_default();
         debug_assert!(head.ends_with(NO_SLOTS), "the slots come last");
         head.truncate(head.len().saturating_sub(NO_SLOTS.len()));
-        Document { head: head.into(), slots }
+        // Documents are kept by the hundred thousand: without what the text was given to grow.
+        Document { head: head.into_boxed_slice().into(), slots }
     }
 }
 

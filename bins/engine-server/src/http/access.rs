@@ -12,6 +12,7 @@ use actix_http::{HttpMessage as _, Request};
 use actix_web::http::{Method, StatusCode, header};
 use models::json;
 
+use super::measure::pattern;
 use super::problem::Problem;
 use crate::security::{MAX_TOKEN, Role, Tokens};
 use crate::state::State;
@@ -122,15 +123,15 @@ fn may_write(role: &Role, request: &Request, default_namespace: &str) -> Result<
     Err(denied("namespace", Problem::forbidden(detail)))
 }
 
-/// The namespace that a write is about, as it stands in the path; none where the path names none. Names have
+/// The namespace that a write is about, as it stands in the path; none where nothing is served that has one. Names have
 /// nothing that needs to be encoded: who encodes one all the same has another name here.
 fn namespace<'a>(request: &'a Request, default_namespace: &'a str) -> Option<&'a str> {
-    let mut segments = request.path().split('/').skip(1);
-    match (segments.next()?, segments.next()) {
-        ("setschedule", None) => Some(default_namespace),
-        ("config" | "feedback" | "schedule", namespace) => namespace,
-        _ => None,
+    let path = request.path();
+    if path == "/setschedule" {
+        return Some(default_namespace);
     }
+    let mut segments = pattern(path).split('/').zip(path.split('/'));
+    segments.find(|(word, _)| *word == "{namespace}").map(|(_, namespace)| namespace)
 }
 
 /// Counts what was denied, and why.

@@ -13,7 +13,7 @@ use actix_http::{ConnectionType, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::body::{BoxBody, EitherBody};
 use actix_web::dev::{AppConfig, ServiceResponse};
-use actix_web::{Error, HttpResponse, ResponseError as _};
+use actix_web::{Error, ResponseError as _};
 use futures_util::TryFutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use pin_project_lite::pin_project;
@@ -22,7 +22,7 @@ use super::access::{Access, PROBES};
 use super::measure::Measurement;
 use super::problem::Problem;
 use super::schedule::{self, Document};
-use crate::connections::Progress;
+use crate::connections::Connection;
 use crate::state::State;
 use crate::store::Refused;
 
@@ -59,10 +59,11 @@ impl Door {
     /// The answer, unless it is for others to give.
     fn meet(&self, request: &Request) -> Option<Response<Body>> {
         let answer = match self.admit(request) {
-            Err(problem) => Some(Err(problem)),
-            Ok(()) => self.api.as_ref().and_then(|state| schedule::at_once(state, request)),
+            Err(problem) => Err(problem),
+            Ok(()) => schedule::at_once(self.api.as_ref()?, request)?,
         };
-        answer.map(|answer| self.sign(answer.unwrap_or_else(|problem| refusal(&problem)).into()))
+        let response = answer.unwrap_or_else(|problem| problem.error_response().map_into_right_body());
+        Some(self.sign(response.into()))
     }
 
     /// As long as nobody can say what there is, probes alone are let in.
@@ -83,10 +84,6 @@ impl Door {
         }
         response
     }
-}
-
-fn refusal(problem: &Problem) -> HttpResponse<Body> {
-    problem.error_response().map_into_right_body()
 }
 
 /// What is served, with its door.
@@ -133,8 +130,8 @@ where
     }
 
     fn call(&self, request: Request) -> Self::Future {
-        if let Some(progress) = Progress::of_new(&request) {
-            progress.note();
+        if let Some(connection) = request.conn_data::<Connection>() {
+            connection.progress().note();
         }
         let measurement = self.door.api.is_some().then(|| Measurement::begin(&request));
         if let Some(response) = self.door.meet(&request) {

@@ -63,6 +63,11 @@ impl Measurement {
     }
 }
 
+/// The pattern of what is served at a path.
+pub(super) fn pattern(path: &str) -> &'static str {
+    ROUTES[route(path)]
+}
+
 /// Which of [`ROUTES`] a path belongs to.
 fn route(path: &str) -> usize {
     let mut segments = path.split('/').skip(1);
@@ -117,7 +122,7 @@ mod tests {
             ("/healthz/x", "other"),
             ("/forecasts/national/other", "other"),
         ] {
-            assert_eq!(ROUTES[route(path)], word, "{path}");
+            assert_eq!(pattern(path), word, "{path}");
         }
     }
 

@@ -68,6 +68,8 @@ const TABLE: &[(&str, &str, [u16; 5])] = &[
     ("PUT", "/config/shop-2/new", [401, 401, 403, 202, 403]),
     ("PUT", "/config/%73hop/a", [401, 401, 403, 202, 403]),
     ("PUT", "/config/Shop/a", [401, 401, 403, 422, 403]),
+    ("PUT", "/config/shop", [401, 401, 403, 404, 403]),
+    ("PUT", "/config/shop/a/more", [401, 401, 403, 404, 403]),
     ("DELETE", "/config/shop/a", [401, 401, 403, 200, 200]),
     ("DELETE", "/config/other/a", [401, 401, 403, 200, 403]),
     ("DELETE", "/config/shop/none", [401, 401, 403, 404, 404]),
