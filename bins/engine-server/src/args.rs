@@ -22,6 +22,7 @@ use tracing::level_filters::LevelFilter;
 use crate::carbon_args;
 use crate::feedback::Counters;
 use crate::forecasts::CallLimits;
+use crate::kube::{self, KubernetesSettings};
 use crate::limit_args::{self, Limits};
 use crate::logging::{LogFormat, level};
 use crate::security::{self, SecuritySettings};
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) security: SecuritySettings,
     /// Where state lasts, if anywhere.
     pub(crate) store: Option<StoreSettings>,
+    /// What is done in a cluster, if anything.
+    pub(crate) kubernetes: Option<KubernetesSettings>,
     pub(crate) limits: Limits,
     /// How long everything is still served once a stop was asked for.
     pub(crate) drain: Duration,
@@ -131,6 +134,8 @@ pub(crate) fn command() -> Command {
         .args(security::flags())
         .next_help_heading("State")
         .args(state_flags())
+        .next_help_heading("Kubernetes")
+        .args(kube::flags())
         .next_help_heading("Carbon forecasts")
         .args(carbon_args::flags())
         .args(CallLimits::flags())
@@ -226,6 +231,7 @@ impl Settings {
             store: given.store()?,
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             security: SecuritySettings::read(&given)?,
+            kubernetes: KubernetesSettings::read(&given)?,
             limits,
             drain: Duration::from_secs(
                 given.within("drain-seconds", "a whole number of seconds in [0, 3600]", 0..=3600, 5)?.into(),

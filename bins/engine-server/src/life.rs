@@ -23,6 +23,8 @@ pub(crate) struct Life {
     restored: AtomicBool,
     serving: AtomicBool,
     stopping: AtomicBool,
+    /// Whether the cluster, where there is one, tells what it has.
+    cluster_read: AtomicBool,
     /// When the loop turned last, in milliseconds since the begin.
     turned: AtomicU64,
     /// When the next evaluation was due by then, in UNIX milliseconds.
@@ -47,6 +49,7 @@ impl Life {
             restored: restored.into(),
             serving: false.into(),
             stopping: false.into(),
+            cluster_read: true.into(),
             turned: 0.into(),
             next_due: NONE_DUE.into(),
         }
@@ -78,6 +81,11 @@ impl Life {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// The cluster told something, or cannot be asked.
+    pub(crate) fn set_cluster_read(&self, is_read: bool) {
+        self.cluster_read.store(is_read, Ordering::Release);
     }
 
     /// The loop turned, and the next evaluation is due then.
@@ -118,6 +126,8 @@ impl Life {
         } else if !is_well {
             // A disk that fails takes nobody's schedules away: to be sent elsewhere would.
             Readiness::Degraded("the state cannot be written: changes are refused, schedules are still made")
+        } else if !self.cluster_read.load(Ordering::Acquire) {
+            Readiness::Degraded("the cluster cannot be read: schedules are made as it was last known")
         } else {
             Readiness::Ready
         }

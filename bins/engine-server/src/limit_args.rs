@@ -190,8 +190,7 @@ impl Limits {
     /// Most bytes of the body of `request`, and longest time for it to arrive.
     pub(crate) fn of_a_body(request: &HttpRequest) -> (usize, Duration) {
         let limits = request.app_data::<web::Data<Self>>();
-        let limits =
-            limits.map_or_else(|| Self::of(SPECS.map(|spec| spec.default)), |limits| (***limits).clone());
+        let limits = limits.map_or_else(Self::default, |limits| (***limits).clone());
         (limits.body_bytes, limits.request_timeout)
     }
 
@@ -225,6 +224,12 @@ impl Limits {
             refused("label_length");
         }
         problems.or(())
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::of(SPECS.map(|spec| spec.default))
     }
 }
 

@@ -6,6 +6,7 @@ mod connections;
 mod feedback;
 mod forecasts;
 mod http;
+mod kube;
 mod life;
 mod limit_args;
 mod listener;
@@ -18,12 +19,13 @@ mod stopping;
 mod store;
 mod turn;
 mod vintages;
+mod wanted;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use engine::journal::{Answer, Input};
@@ -34,18 +36,23 @@ use policies::Registry;
 use args::Settings;
 use feedback::{Counters, Polling};
 use forecasts::{ChainTargets, Refresh};
+use kube::{Changes, Connection};
 use security::Security;
 use state::State;
 use stopping::Stops;
 use store::{Queue, StoreSettings};
 use vintages::Vintages;
 
+/// Longest that a start waits for what the cluster has.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+
 fn main() -> ExitCode {
-    let commands = [store::command(), http::openapi::command()];
+    let commands = [store::command(), http::openapi::command(), kube::command()];
     let matches = args::command().subcommands(commands).get_matches();
     let done = match matches.subcommand() {
         Some(("state", matches)) => Some(store::run(matches)),
         Some(("openapi", _)) => Some(http::openapi::print()),
+        Some(("crd", matches)) => Some(kube::print(matches)),
         _ => None,
     };
     if let Some(done) = done {
@@ -96,12 +103,15 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
 
-    let recorder = metrics::install(settings.store.is_some())?;
+    let cluster = settings.kubernetes.clone().map(Connection::find).transpose()?;
+    let changes = cluster.as_ref().map(|_| Arc::new(Changes::default()));
+    let recorder = metrics::install(settings.store.is_some(), cluster.is_some())?;
     security.follow()?;
     let vintages = Vintages::new(settings.vintages);
     let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
     let queue = settings.store.as_ref().map(|_| Queue::default());
-    let state = Arc::new(State::new(engine, vintages, default_id, seed, writes, queue));
+    let state = State::new(engine, vintages, default_id, seed, writes, queue).in_cluster(changes);
+    let state = Arc::new(state);
     let refresh = Arc::new(Refresh::new(chain, seed));
     let api = bind(settings.listen, "--listen")?;
     let metrics_listener = bind(settings.metrics_listen, "--metrics-listen")?;
@@ -147,6 +157,11 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
                 _ = stops.next() => true,
             },
         };
+        if let (Some(cluster), false) = (cluster, is_stopped) {
+            let first_look = cluster.start(&state, &limits)?;
+            // What the cluster has is there from the first request on, unless it cannot be asked.
+            let _ = tokio::time::timeout(FIRST_LOOK, first_look).await;
+        }
         let turning = (!is_stopped).then(|| {
             state.life.set_serving(Instant::now());
             actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder))
@@ -204,7 +219,7 @@ fn begin(
             // Whoever would publish it may have ended already.
             return Ok(());
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     state.life.set_restored();
     refresh.start(state)?;

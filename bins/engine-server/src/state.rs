@@ -10,6 +10,7 @@ use models::{ScheduleId, Timestamp};
 use policies::Registry;
 use tokio::sync::Notify;
 
+use crate::kube::Changes;
 use crate::life::Life;
 use crate::store::{Queue, Refused, act_upon};
 use crate::turn::Turn;
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub(crate) anonymous_writes: bool,
     /// The way to what lasts, where something does.
     pub(crate) queue: Option<Queue>,
+    /// The way to the cluster, where there is one.
+    pub(crate) cluster: Option<Arc<Changes>>,
     pub(crate) life: Life,
 }
 
@@ -60,8 +63,28 @@ impl State {
             anonymous_writes,
             life: Life::new(queue.is_none()),
             queue,
+            cluster: None,
             engine: Mutex::new(engine),
         }
+    }
+
+    /// The same, telling a cluster what is published.
+    pub(crate) fn in_cluster(mut self, changes: Option<Arc<Changes>>) -> Self {
+        if let Some(changes) = changes {
+            self.engine = Mutex::new(
+                self.engine
+                    .into_inner()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .with_publisher(Arc::clone(&changes) as _),
+            );
+            self.cluster = Some(changes);
+        }
+        self
+    }
+
+    /// Whether a schedule is there as long as its object is.
+    pub(crate) fn is_held_by_cluster(&self, id: &ScheduleId) -> bool {
+        self.cluster.is_some() && self.engine().is_in_cluster(id)
     }
 
     /// The engine, for a few microseconds: nobody holds it across a wait. To look at, not to change: what

@@ -102,13 +102,13 @@ impl Engine {
                 if self.sessions.contains_key(&id) {
                     return Err(BadState::new(&id, "it stands twice"));
                 }
-                let setup = self.setup(&id, state.overrides.clone(), |_| Ok(()));
+                let setup = self.setup(&id, state.layers(), |_| Ok(()));
                 let setup = setup.map_err(|problems| BadState::new(&id, &problems))?;
                 let session = Session::restore(&id, *state, setup)?;
                 if let Some(due) = session.due {
                     self.due.insert((due, id.clone()));
                 }
-                self.sessions.insert(id.clone(), session);
+                self.sessions.insert(id.clone(), Box::new(session));
                 self.follow(&id, None);
                 Ok(())
             }
@@ -133,7 +133,9 @@ impl Engine {
             // Otherwise nothing that a configuration is made of has changed.
             if !same_options || *asked != session.target || refused.contains_key(asked) {
                 let check = |target: &CarbonTarget| refused.get(target).cloned().map_or(Ok(()), Err);
-                match self.setup(id, session.overrides.clone(), check) {
+                let mut layers = session.layers.clone();
+                layers.refuse(&self.options.defaults, |target| refused.get(target).cloned());
+                match self.setup(id, layers, check) {
                     Ok(setup) => {
                         let before = session.wanted();
                         let Some(session) = self.sessions.get_mut(id) else { continue };

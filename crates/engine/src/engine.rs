@@ -20,6 +20,7 @@ use crate::cadence::Cadence;
 use crate::error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
 use crate::evaluate::{Scratch, inactive, menu_warnings};
 use crate::forecasts::Forecasts;
+use crate::layers::{Layer, Layers};
 use crate::options::{EngineOptions, Spread};
 use crate::reports::Polling;
 use crate::session::{Session, Setup};
@@ -42,7 +43,8 @@ const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 pub struct Engine {
     pub(crate) options: EngineOptions,
     registry: Registry,
-    pub(crate) sessions: BTreeMap<ScheduleId, Session>,
+    /// Boxed: a map's nodes are not full, and what is large is not to be moved about in them.
+    pub(crate) sessions: BTreeMap<ScheduleId, Box<Session>>,
     pub(crate) due: BTreeSet<(Timestamp, ScheduleId)>,
     by_target: BTreeMap<CarbonTarget, BTreeSet<ScheduleId>>,
     pub(crate) forecasts: Forecasts,
@@ -110,10 +112,7 @@ impl Engine {
 
     /// Which carbon targets the schedules would ask for if these were the defaults.
     pub fn asked_targets(&self, defaults: &Overrides) -> BTreeSet<CarbonTarget> {
-        let sessions = self.sessions.values();
-        sessions
-            .map(|session| Config::resolve(defaults, &session.overrides).carbon_target().clone())
-            .collect()
+        self.sessions.values().flat_map(|session| session.layers.targets(defaults)).collect()
     }
 
     /// What readers look at.
@@ -141,7 +140,8 @@ impl Engine {
         let target = Config::resolve(&self.options.defaults, &Overrides::default()).carbon_target().clone();
         self.options.targets.check(&target).map_err(|problem| Problems::one("/carbonTarget", problem))?;
         // As if a PUT had asked for them: what is inactive in them is worth a word, too.
-        let setup = self.setup(&id, self.options.defaults.clone(), |_| Ok(()))?;
+        let put = Layer::new(self.options.defaults.clone(), None);
+        let setup = self.setup(&id, Layers { put, cluster: None }, |_| Ok(()))?;
         Ok(setup.warnings.iter().chain(&setup.menu_warnings).map(ToString::to_string).collect())
     }
 
@@ -172,27 +172,118 @@ impl Engine {
         refused: Option<&str>,
         now: Timestamp,
     ) -> Result<Accepted, ConfigureError> {
-        if let Some(session) = self.sessions.get(id) {
-            overrides.keep_flavours_of(&session.overrides);
-        } else if self.sessions.len() >= self.options.max_schedules {
+        let mut layers = self.sessions.get(id).map(|session| session.layers.clone()).unwrap_or_default();
+        overrides.keep_flavours_of(&layers.put.overrides);
+        layers.put = Layer::new(overrides, refused);
+        let overruled =
+            layers.cluster.as_ref().map(|cluster| layers.put.overrides.overruled_by(&cluster.overrides));
+        let mut accepted = self.put_in_force(id, layers, now)?;
+        accepted.warnings.extend(
+            overruled
+                .into_iter()
+                .flatten()
+                .map(|key| format!("{key} is what the schedule's cluster says, which wins over this PUT")),
+        );
+        Ok(accepted)
+    }
+
+    /// [`Engine::configure`] by the schedule's object in its cluster, and by what runs there: its flavours are
+    /// the discovered ones. It stands above what a PUT asks for, of which nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigureError`]; nothing is changed then.
+    pub fn configure_in_cluster(
+        &mut self,
+        id: &ScheduleId,
+        wanted: Overrides,
+        now: Timestamp,
+    ) -> Result<Accepted, ConfigureError> {
+        let refused = self.options.refused(&wanted);
+        self.configure_in_cluster_checked(id, wanted, refused.as_deref(), now)
+    }
+
+    /// [`Engine::configure_in_cluster`] where it is known why no provider has the carbon target, if that is so.
+    pub(crate) fn configure_in_cluster_checked(
+        &mut self,
+        id: &ScheduleId,
+        wanted: Overrides,
+        refused: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Accepted, ConfigureError> {
+        let mut layers = self.sessions.get(id).map(|session| session.layers.clone()).unwrap_or_default();
+        layers.cluster = Some(Layer::new(wanted, refused));
+        self.put_in_force(id, layers, now)
+    }
+
+    /// The schedule's object in its cluster is gone: the schedule is freed, or put back to the defaults where it
+    /// is to `stay`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigureError`], where the defaults themselves cannot be put in force. One that is not known is none.
+    pub fn leave_cluster(
+        &mut self,
+        id: &ScheduleId,
+        stay: bool,
+        now: Timestamp,
+    ) -> Result<(), ConfigureError> {
+        let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
+        session.layers.cluster = None;
+        if stay {
+            return self.reset(id, now);
+        }
+        // It was found above.
+        let _ = self.remove(id);
+        Ok(())
+    }
+
+    /// Whether a schedule has an object in its cluster, as far as that was told.
+    pub fn is_in_cluster(&self, id: &ScheduleId) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.layers.cluster.is_some())
+    }
+
+    /// What the schedule's cluster asks for, where it has an object there.
+    pub fn asked_in_cluster(&self, id: &ScheduleId) -> Option<&Overrides> {
+        let cluster = self.sessions.get(id)?.layers.cluster.as_ref()?;
+        Some(&cluster.overrides)
+    }
+
+    /// A number in force for a schedule, in its unit.
+    pub fn number(&self, id: &ScheduleId, setting: Setting) -> Option<f64> {
+        self.sessions.get(id).map(|session| session.config.number(setting))
+    }
+
+    /// The schedules of which [`Engine::is_in_cluster`] holds, in order of their names.
+    pub fn in_cluster(&self) -> impl Iterator<Item = &ScheduleId> {
+        self.sessions.iter().filter(|(_, session)| session.layers.cluster.is_some()).map(|(id, _)| id)
+    }
+
+    fn put_in_force(
+        &mut self,
+        id: &ScheduleId,
+        layers: Layers,
+        now: Timestamp,
+    ) -> Result<Accepted, ConfigureError> {
+        if !self.sessions.contains_key(id) && self.sessions.len() >= self.options.max_schedules {
             return Err(ConfigureError::TooManySchedules { limit: self.options.max_schedules });
         }
-        let check = |_: &CarbonTarget| refused.map_or(Ok(()), |refused| Err(refused.to_owned()));
-        let setup = self.setup(id, overrides, check)?;
+        let checked = layers.check_target();
+        let setup = self.setup(id, layers, |_| checked.clone())?;
         self.touch(id);
         let said = |session: &Session| session.said().map(ToString::to_string).collect();
         let Some(session) = self.sessions.get_mut(id) else {
             let session = Session::new(setup);
             let accepted =
                 Accepted { changed: true, warnings: said(&session), generation: session.generation };
-            self.sessions.insert(id.clone(), session);
+            self.sessions.insert(id.clone(), Box::new(session));
             self.follow(id, None);
             self.evaluate(id, now);
             return Ok(accepted);
         };
         if session.config.same_values(&setup.config) {
             // Only where a value came from can differ.
-            session.overrides = setup.overrides;
+            session.layers = setup.layers;
             session.config = setup.config;
             session.warnings = setup.warnings;
             return Ok(Accepted { changed: false, warnings: said(session), generation: session.generation });
@@ -228,20 +319,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts a schedule back to the defaults, with a fresh ledger.
+    /// Puts a schedule back to the defaults, and to what its cluster asks for, with a fresh ledger.
     ///
     /// # Errors
     ///
     /// [`ConfigureError`], where the defaults themselves cannot be put in force.
     pub fn reset(&mut self, id: &ScheduleId, now: Timestamp) -> Result<(), ConfigureError> {
         // The default target is checked before an engine starts.
-        let setup = self.setup(id, Overrides::default(), |_| Ok(()))?;
+        let cluster = self.sessions.get(id).and_then(|session| session.layers.cluster.clone());
+        let layers = Layers { put: Layer::default(), cluster };
+        let checked = layers.check_target();
+        let setup = self.setup(id, layers, |_| checked.clone())?;
         self.touch(id);
         if let Some(session) = self.sessions.get_mut(id) {
             let before = session.wanted();
             let generation = session.generation + 1;
             let due = session.due;
-            *session = Session { generation, due, ..Session::new(setup) };
+            **session = Session { generation, due, ..Session::new(setup) };
             self.follow(id, Some(&before));
             self.evaluate(id, now);
             return Ok(());
@@ -343,7 +437,7 @@ impl Engine {
 
     /// Whether nobody has asked anything of a schedule: it is as the defaults have it.
     pub fn is_untouched(&self, id: &ScheduleId) -> bool {
-        self.sessions.get(id).is_some_and(|session| session.overrides == Overrides::default())
+        self.sessions.get(id).is_some_and(|session| session.layers == Layers::default())
     }
 
     /// Takes a forecast in. Where it says anything new, the schedules that follow it become due. One for a
@@ -473,25 +567,26 @@ impl Engine {
 
     fn session(&mut self, id: &ScheduleId) -> Result<&mut Session, UnknownSchedule> {
         self.touch(id);
-        self.sessions.get_mut(id).ok_or_else(|| UnknownSchedule(id.clone()))
+        self.sessions.get_mut(id).map(Box::as_mut).ok_or_else(|| UnknownSchedule(id.clone()))
     }
 
     /// Checks a configuration and makes ready what it comes to.
     pub(crate) fn setup(
         &self,
         id: &ScheduleId,
-        overrides: Overrides,
+        layers: Layers,
         check: impl Fn(&CarbonTarget) -> Result<(), String>,
     ) -> Result<Setup, Problems> {
         let defaults = &self.options.defaults;
-        let config = Config::resolve(defaults, &overrides);
+        let config = layers.config(defaults);
         let created = self
             .registry
             .create(config.policy(), self.seed_of(id))
             .map_err(|unknown| Problems::one("/policy", unknown))?;
         let (min, max) = (config.number(Setting::CreditMin), config.number(Setting::CreditMax));
         let bounds = Bounds::new(min, max).map_err(|wrong| Problems::one("/creditMin", wrong))?;
-        let mut warnings = inactive(|setting| overrides.number(setting).is_some());
+        let asked = |setting: Setting| layers.put.overrides.number(setting).is_some();
+        let mut warnings = if layers.cluster.is_none() { inactive(asked) } else { Vec::new() };
         warnings.extend(created.warning.map(Into::into));
         let menu = Menu::new(config.flavours());
         let menu_warnings = menu_warnings(menu.as_ref(), created.policy.looks_ahead());
@@ -517,7 +612,7 @@ impl Engine {
             },
         };
         let policy = created.policy;
-        Ok(Setup { overrides, config, menu, policy, bounds, target, cadence, warnings, menu_warnings })
+        Ok(Setup { layers, config, menu, policy, bounds, target, cadence, warnings, menu_warnings })
     }
 
     /// A stream of its own for every schedule, the same on every run.
@@ -527,7 +622,7 @@ impl Engine {
 
     /// Notes which forecast a schedule follows now, after what it wanted before.
     pub(crate) fn follow(&mut self, id: &ScheduleId, before: Option<&(CarbonTarget, WantedForecast)>) {
-        let Some(wanted) = self.sessions.get(id).map(Session::wanted) else {
+        let Some(wanted) = self.sessions.get(id).map(|session| session.wanted()) else {
             return;
         };
         if before == Some(&wanted) {

@@ -44,6 +44,7 @@ mod halves;
 mod horizon;
 mod intervals;
 pub mod journal;
+mod layers;
 mod measured;
 mod options;
 mod prices;

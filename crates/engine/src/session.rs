@@ -5,9 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use ledger::{Before, Bounds, BudgetSettings, CreditLedger, ErrorBudget, Report, ServedAt};
 use models::problem::pointer;
-use models::{
-    CarbonTarget, Config, Feedback, FlavourSet, Manual, Overrides, Precision, Problems, Setting, Timestamp,
-};
+use models::{CarbonTarget, Config, Feedback, FlavourSet, Manual, Precision, Problems, Setting, Timestamp};
 use policies::throttle::ThrottleSettings;
 use policies::{Menu, Policy};
 use providers::DemandEstimator;
@@ -19,6 +17,7 @@ use crate::cadence::Cadence;
 use crate::evaluate::menu_warnings;
 use crate::horizon::{CreditTrail, Expected};
 use crate::intervals::{Intervals, Served};
+use crate::layers::Layers;
 use crate::measured::Measured;
 use crate::reports::{Polling, Reports};
 use crate::retired::Retired;
@@ -28,7 +27,7 @@ use crate::time::{earlier, later, seconds};
 
 /// What a configuration comes to, checked and ready to be put in force.
 pub(crate) struct Setup {
-    pub(crate) overrides: Overrides,
+    pub(crate) layers: Layers,
     pub(crate) config: Config,
     pub(crate) menu: Option<Menu>,
     pub(crate) policy: Box<dyn Policy>,
@@ -50,7 +49,7 @@ pub(crate) struct Override {
 }
 
 pub(crate) struct Session {
-    pub(crate) overrides: Overrides,
+    pub(crate) layers: Layers,
     pub(crate) config: Config,
     pub(crate) generation: u64,
     pub(crate) warnings: Vec<Arc<str>>,
@@ -102,7 +101,7 @@ impl Session {
             ledger: CreditLedger::new(setup.bounds, window),
             budget: ErrorBudget::new(budget_settings(&setup.config)),
             trail: CreditTrail::default(),
-            overrides: setup.overrides,
+            layers: setup.layers,
             believed: setup.config.flavours().clone(),
             config: setup.config,
             generation: 1,
@@ -169,7 +168,7 @@ impl Session {
         if ended {
             self.manual = None;
         }
-        self.overrides = setup.overrides;
+        self.layers = setup.layers;
         self.config = setup.config;
         self.generation += 1;
         self.warnings = setup.warnings;
@@ -190,7 +189,7 @@ impl Session {
             self.reconfigure(setup, now);
             return;
         }
-        self.overrides = setup.overrides;
+        self.layers = setup.layers;
         self.config = setup.config;
         self.warnings = setup.warnings;
         self.cadence = setup.cadence;

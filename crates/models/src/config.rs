@@ -1,8 +1,8 @@
 //! Configuration: what a layer asked for ([`Overrides`]) and what is in force ([`Config`]).
 //!
-//! Layers are the environment and the PUT of one schedule, over the built-in defaults. A PUT is the
-//! whole desired configuration: what it leaves out falls back to the layer below, except the flavour
-//! list, which [`Overrides::keep_flavours_of`] carries over.
+//! Layers are the environment, the PUT of one schedule and what its cluster asks for, in this order over the
+//! built-in defaults. A PUT is the whole desired configuration: what it leaves out falls back to the layer below,
+//! except the flavour list, which [`Overrides::keep_flavours_of`] carries over.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -34,6 +34,10 @@ pub const MAX_WORD: usize = 63;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
+    /// The schedule's object in its cluster.
+    Crd,
+    /// What runs in the schedule's namespace.
+    Discovered,
     /// The schedule's own PUT.
     Put,
     /// The process's environment or flags.
@@ -156,6 +160,15 @@ impl Overrides {
             body.insert("components".into(), components_json(components));
         }
         body
+    }
+
+    /// The keys of this layer that `above` has another value for, in the order of [`Overrides::to_json`].
+    pub fn overruled_by(&self, above: &Self) -> Vec<String> {
+        let above = above.to_json();
+        let mine = self.to_json().into_iter();
+        mine.filter(|(key, value)| above.get(key).is_some_and(|other| other != value))
+            .map(|(key, _)| key)
+            .collect()
     }
 
     /// Carries the flavour list of an earlier PUT over into one that has no such key.
@@ -295,17 +308,27 @@ pub struct Config {
 impl Config {
     /// Lays `put` over `env` over the built-in defaults.
     pub fn resolve(env: &Overrides, put: &Overrides) -> Self {
+        Self::of_layers(env, put, &Overrides::default())
+    }
+
+    /// [`Config::resolve`] under what the schedule's cluster asks for; the flavours of that are the ones that
+    /// were discovered.
+    pub fn of_layers(env: &Overrides, put: &Overrides, cluster: &Overrides) -> Self {
+        let layers = [(cluster, Source::Crd), (put, Source::Put), (env, Source::Env)];
+        let (flavours, source) = layered(&layers, |layer| layer.flavours.clone(), FlavourSet::builtin);
         Self {
             numbers: SETTINGS
                 .each_ref()
-                .map(|spec| layered(put.number(spec.setting), env.number(spec.setting), || spec.default)),
-            policy: layered(put.policy.clone(), env.policy.clone(), || DEFAULT_POLICY.into()),
-            carbon_target: layered(put.carbon_target.clone(), env.carbon_target.clone(), || {
-                DEFAULT_CARBON_TARGET.into()
-            }),
-            calibrate: layered(put.calibrate, env.calibrate, || DEFAULT_CALIBRATE),
-            flavours: layered(put.flavours.clone(), env.flavours.clone(), FlavourSet::builtin),
-            components: layered(put.components.clone(), env.components.clone(), || Arc::from([])),
+                .map(|spec| layered(&layers, |layer| layer.number(spec.setting), || spec.default)),
+            policy: layered(&layers, |layer| layer.policy.clone(), || DEFAULT_POLICY.into()),
+            carbon_target: layered(
+                &layers,
+                |layer| layer.carbon_target.clone(),
+                || DEFAULT_CARBON_TARGET.into(),
+            ),
+            calibrate: layered(&layers, |layer| layer.calibrate, || DEFAULT_CALIBRATE),
+            flavours: (flavours, if source == Source::Crd { Source::Discovered } else { source }),
+            components: layered(&layers, |layer| layer.components.clone(), || Arc::from([])),
         }
     }
 
@@ -372,10 +395,12 @@ impl Config {
     }
 }
 
-fn layered<T>(put: Option<T>, env: Option<T>, default: impl FnOnce() -> T) -> (T, Source) {
-    match (put, env) {
-        (Some(value), _) => (value, Source::Put),
-        (None, Some(value)) => (value, Source::Env),
-        (None, None) => (default(), Source::Default),
-    }
+/// What the first of the layers asks for that asks for any.
+fn layered<T>(
+    layers: &[(&Overrides, Source)],
+    asked: impl Fn(&Overrides) -> Option<T>,
+    default: impl FnOnce() -> T,
+) -> (T, Source) {
+    let first = layers.iter().find_map(|(layer, source)| Some((asked(layer)?, *source)));
+    first.unwrap_or_else(|| (default(), Source::Default))
 }

@@ -65,6 +65,11 @@ impl ScheduleId {
     }
 }
 
+/// Whether a text is a namespace's name: a DNS label.
+pub fn is_namespace(text: &str) -> bool {
+    is_label(text)
+}
+
 fn is_label(text: &str) -> bool {
     text.len() <= MAX_NAMESPACE && is_label_of_any_length(text)
 }

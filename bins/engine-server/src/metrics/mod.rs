@@ -51,7 +51,7 @@ const ANSWERS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 /// # Errors
 ///
 /// A recorder is installed already, or a bucket list is empty: neither can be here.
-pub(crate) fn install(keeps_state: bool) -> anyhow::Result<PrometheusHandle> {
+pub(crate) fn install(keeps_state: bool, in_cluster: bool) -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &WAITS)?
         .set_buckets_for_metric(Matcher::Full("scheduler_evaluation_duration_seconds".into()), &EVALUATIONS)?
@@ -108,6 +108,9 @@ pub(crate) fn install(keeps_state: bool) -> anyhow::Result<PrometheusHandle> {
     crate::http::access::describe();
     describe_state();
     begin_at_zero(keeps_state);
+    if in_cluster {
+        crate::kube::describe();
+    }
     Ok(handle)
 }
 

@@ -78,6 +78,10 @@ pub(crate) fn restore(
         .with_board(Arc::clone(&state.board))
         .with_publisher(Arc::new(EvaluationLog))
         .with_publisher(Arc::clone(&outcomes) as _);
+    let engine = match &state.cluster {
+        Some(changes) => engine.with_publisher(Arc::clone(changes) as _),
+        None => engine,
+    };
     state.put_engine(engine);
     let seconds = started.elapsed().as_secs_f64();
     metrics::gauge!("state_restore_seconds").set(seconds);

@@ -86,6 +86,7 @@ fn help_reads_so() {
     Commands:
       state    Check, export and import what --state-dir keeps, while no server uses it
       openapi  Print the description of the API, as GET /openapi.json answers it
+      crd      Print the custom resource definition of TrafficSchedule, to be applied to a cluster
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -172,6 +173,18 @@ fn help_reads_so() {
                                  JOURNAL_DAYS=] [default: 7]
           --journal-mib <MIB>    Most disk that only replays need, in MiB in [0, 65535] [env:
                                  JOURNAL_MIB=] [default: 256]
+
+    Kubernetes:
+          --kubernetes[=<MODE>]
+              Configure schedules by the TrafficSchedules of the cluster that KUBECONFIG or the pod's
+              service account names, with flavours by its labelled Deployments, and write their status:
+              `full`; or write their status alone: `status-only` [default: no cluster] [env:
+              KUBERNETES_MODE=]
+          --kubernetes-namespaces <NAMESPACES>
+              Namespaces to look at, with commas between [default: all] [env: KUBERNETES_NAMESPACES=]
+          --kubernetes-writes-per-second <NUMBER>
+              Most statuses written in a second, 1 to 10000 [env: KUBERNETES_WRITES_PER_SECOND=]
+              [default: 100]
 
     Carbon forecasts:
           --carbon-provider <PROVIDERS>

@@ -17,6 +17,7 @@ mod upstream;
 
 mod access;
 mod bodies;
+mod cluster;
 mod configuring;
 mod crash;
 mod deployed;

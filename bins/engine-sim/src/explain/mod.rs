@@ -99,7 +99,8 @@ fn tell(mut journal: Journal, args: &ExplainArgs, teller: &mut dyn Teller) -> an
     let mut check = Check::new(journal.first);
     let mut has_begun = false;
     while let Some(step) = journal.step()? {
-        if let Input::Configure { id, .. } | Input::Reset { id } = &step.record.input
+        if let Input::Configure { id, .. } | Input::ConfigureInCluster { id, .. } | Input::Reset { id } =
+            &step.record.input
             && !known.contains(id)
         {
             known.insert(id.clone());
@@ -183,7 +184,11 @@ impl<'a> Story<'a> {
         let is_over = self.args.to.is_some_and(|to| at >= to);
         let changed = match &step.record.input {
             Input::Start { .. } => true,
-            Input::Configure { id: of, .. } | Input::Reset { id: of } | Input::Remove { id: of } => of == id,
+            Input::Configure { id: of, .. }
+            | Input::ConfigureInCluster { id: of, .. }
+            | Input::LeaveCluster { id: of, .. }
+            | Input::Reset { id: of }
+            | Input::Remove { id: of } => of == id,
             _ => false,
         };
         let before = if changed { self.look_up(journal) } else { None };

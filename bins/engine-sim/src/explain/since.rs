@@ -110,9 +110,12 @@ impl Since {
                     if changes.is_empty() { String::new() } else { format!("; {}", changes.join(", ")) };
                 self.add(step, format!("restart: {}{changed}", in_words(record, &step.answer)));
             }
-            Input::Configure { id: of, .. } if of == id && !changes.is_empty() => {
+            Input::Configure { id: of, .. } | Input::ConfigureInCluster { id: of, .. }
+                if of == id && !changes.is_empty() =>
+            {
+                let by = if matches!(record.input, Input::Configure { .. }) { "PUT" } else { "cluster" };
                 let end = came_to(&step.answer).map_or_else(String::new, |end| format!(" ({end})"));
-                self.add(step, format!("PUT: {}{end}", changes.join(", ")));
+                self.add(step, format!("{by}: {}{end}", changes.join(", ")));
             }
             Input::Unrecorded => self.add(step, in_words(record, &step.answer)),
             input if input.schedule() == Some(id) => self.add(step, in_words(record, &step.answer)),

@@ -22,6 +22,9 @@ pub(crate) fn of(record: &Record, answer: &Answer) -> String {
         Input::Configure { overrides, .. } => {
             format!("PUT {}", asked(overrides))
         }
+        Input::ConfigureInCluster { wanted, .. } => format!("its cluster asks for {}", asked(wanted)),
+        Input::LeaveCluster { stay: true, .. } => "its object is gone: reset to the defaults".to_owned(),
+        Input::LeaveCluster { stay: false, .. } => "its object is gone: removed".to_owned(),
         Input::Remove { .. } => "removed".to_owned(),
         Input::Reset { .. } => "reset to the defaults, with a fresh ledger".to_owned(),
         Input::SetManual { manual, .. } => set_manual(manual),
@@ -48,7 +51,9 @@ pub(crate) fn of(record: &Record, answer: &Answer) -> String {
 /// What an answer adds to what was asked for.
 pub(crate) fn came_to(answer: &Answer) -> Option<String> {
     match answer {
-        Answer::Configured(Err(wrong)) | Answer::Reset(Err(wrong)) => Some(format!("refused: {wrong}")),
+        Answer::Configured(Err(wrong)) | Answer::Left(Err(wrong)) | Answer::Reset(Err(wrong)) => {
+            Some(format!("refused: {wrong}"))
+        }
         Answer::Configured(Ok(accepted)) if !accepted.changed => Some("changed nothing".to_owned()),
         Answer::Configured(Ok(accepted)) => Some(format!("generation {}", accepted.generation)),
         Answer::Set(Ok(until)) => Some(format!("until {until}")),
@@ -66,6 +71,7 @@ pub(crate) fn came_to(answer: &Answer) -> Option<String> {
             Some(format!("defaults not put in force: {}", brief(&problems.join("; "))))
         }
         Answer::Removed(Ok(()))
+        | Answer::Left(Ok(()))
         | Answer::Reset(Ok(()))
         | Answer::Cleared(Ok(_))
         | Answer::Counted(Ok(_))

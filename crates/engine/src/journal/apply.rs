@@ -14,10 +14,12 @@ use crate::error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
 pub enum Answer {
     /// Of [`Input::Start`]; schedules whose configuration the new defaults leave impossible keep what they had.
     Started(Vec<ConfigureError>),
-    /// Of [`Input::Configure`].
+    /// Of [`Input::Configure`] and [`Input::ConfigureInCluster`].
     Configured(Result<Accepted, ConfigureError>),
     /// Of [`Input::Remove`].
     Removed(Result<(), UnknownSchedule>),
+    /// Of [`Input::LeaveCluster`].
+    Left(Result<(), ConfigureError>),
     /// Of [`Input::Reset`].
     Reset(Result<(), ConfigureError>),
     /// Of [`Input::SetManual`]: when it ends.
@@ -47,6 +49,11 @@ impl Engine {
             Input::Configure { id, overrides, refused } => {
                 Answer::Configured(self.configure_checked(id, overrides.clone(), refused.as_deref(), at))
             }
+            Input::ConfigureInCluster { id, wanted, refused } => {
+                let refused = refused.as_deref();
+                Answer::Configured(self.configure_in_cluster_checked(id, wanted.clone(), refused, at))
+            }
+            Input::LeaveCluster { id, stay } => Answer::Left(self.leave_cluster(id, *stay, at)),
             Input::Remove { id } => Answer::Removed(self.remove(id)),
             Input::Reset { id } => Answer::Reset(self.reset(id, at)),
             Input::SetManual { id, manual } => Answer::Set(self.set_manual(id, manual.clone(), at)),

@@ -60,6 +60,22 @@ pub enum Input {
         /// Why its carbon target is not one, where no provider has it.
         refused: Option<String>,
     },
+    /// [`Engine::configure_in_cluster`](crate::Engine::configure_in_cluster).
+    ConfigureInCluster {
+        /// Of which schedule.
+        id: ScheduleId,
+        /// What its cluster asks for.
+        wanted: Overrides,
+        /// Why its carbon target is not one, where no provider has it.
+        refused: Option<String>,
+    },
+    /// [`Engine::leave_cluster`](crate::Engine::leave_cluster).
+    LeaveCluster {
+        /// Which schedule.
+        id: ScheduleId,
+        /// Whether there is to be one all the same.
+        stay: bool,
+    },
     /// [`Engine::remove`](crate::Engine::remove).
     Remove {
         /// Which schedule.
@@ -131,6 +147,8 @@ impl Input {
     pub fn schedule(&self) -> Option<&ScheduleId> {
         match self {
             Self::Configure { id, .. }
+            | Self::ConfigureInCluster { id, .. }
+            | Self::LeaveCluster { id, .. }
             | Self::Remove { id }
             | Self::Reset { id }
             | Self::SetManual { id, .. }
@@ -147,6 +165,8 @@ impl Input {
         match self {
             Self::Start { .. } => "start",
             Self::Configure { .. } => "configure",
+            Self::ConfigureInCluster { .. } => "configure in cluster",
+            Self::LeaveCluster { .. } => "leave cluster",
             Self::Remove { .. } => "remove",
             Self::Reset { .. } => "reset",
             Self::SetManual { .. } => "manual",

@@ -14,6 +14,7 @@ use crate::board::Totals;
 use crate::evaluate::menu_warnings;
 use crate::horizon::{CreditTrail, Expected};
 use crate::intervals::{Intervals, Served};
+use crate::layers::{Layer, Layers};
 use crate::measured::Measured;
 use crate::reports::Reports;
 use crate::retired::Retired;
@@ -24,7 +25,13 @@ use crate::sources::Sources;
 /// All there is to know of one schedule: configuration, ledgers, what was served, what was learned.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ScheduleState {
-    pub(crate) overrides: Overrides,
+    overrides: Overrides,
+    /// Why the target of those is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<Arc<str>>,
+    /// What the schedule's cluster asks for, where it has an object there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster: Option<Layer>,
     generation: u64,
     /// Of the configuration; what is to be said of the menu follows from it.
     warnings: Vec<Arc<str>>,
@@ -52,11 +59,21 @@ pub struct ScheduleState {
     evaluated_at: Option<Timestamp>,
 }
 
+impl ScheduleState {
+    /// What was asked of it.
+    pub(crate) fn layers(&self) -> Layers {
+        let put = Layer { overrides: self.overrides.clone(), refused: self.refused.clone() };
+        Layers { put, cluster: self.cluster.clone() }
+    }
+}
+
 impl Session {
     /// What this is, to be written down.
     pub(crate) fn save(&self) -> ScheduleState {
         ScheduleState {
-            overrides: self.overrides.clone(),
+            overrides: self.layers.put.overrides.clone(),
+            refused: self.layers.put.refused.clone(),
+            cluster: self.layers.cluster.clone(),
             generation: self.generation,
             warnings: self.warnings.clone(),
             notes: self.notes.clone(),
@@ -116,7 +133,7 @@ impl Session {
         policy.recall(&state.policy);
         let menu = Menu::new(&state.believed);
         Ok(Self {
-            overrides: setup.overrides,
+            layers: setup.layers,
             config: setup.config,
             generation: state.generation,
             warnings: state.warnings,

@@ -18,6 +18,8 @@ use crate::world::{START, at, overrides, secs};
 #[derive(Debug, Clone)]
 enum Event {
     Put(usize, Value),
+    InCluster(usize, Value),
+    LeaveCluster(usize, bool),
     Remove(usize),
     Reset(usize),
     Manual(usize, [u32; 3], f64),
@@ -80,6 +82,13 @@ fn event() -> impl Strategy<Value = Event> {
     );
     prop_oneof![
         4 => (schedule(), put()).prop_map(|(schedule, body)| Event::Put(schedule, body)),
+        2 => (schedule(), put(), any::<bool>()).prop_map(|(schedule, mut body, discovered)| {
+            if !discovered {
+                body.as_object_mut().unwrap().remove("flavours");
+            }
+            Event::InCluster(schedule, body)
+        }),
+        1 => (schedule(), any::<bool>()).prop_map(|(schedule, stay)| Event::LeaveCluster(schedule, stay)),
         1 => schedule().prop_map(Event::Remove),
         1 => schedule().prop_map(Event::Reset),
         1 => (schedule(), any::<[u8; 3]>(), 1.0..5000.0_f64)
@@ -180,6 +189,14 @@ impl Live {
                 let overrides = overrides(body);
                 let refused = self.engine.options().refused(&overrides);
                 self.take(Input::Configure { id: id(schedule), overrides, refused });
+            }
+            Event::InCluster(schedule, body) => {
+                let wanted = overrides(body);
+                let refused = self.engine.options().refused(&wanted);
+                self.take(Input::ConfigureInCluster { id: id(schedule), wanted, refused });
+            }
+            Event::LeaveCluster(schedule, stay) => {
+                drop(self.take(Input::LeaveCluster { id: id(schedule), stay }));
             }
             Event::Remove(schedule) => drop(self.take(Input::Remove { id: id(schedule) })),
             Event::Reset(schedule) => drop(self.take(Input::Reset { id: id(schedule) })),

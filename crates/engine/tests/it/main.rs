@@ -4,6 +4,7 @@
 
 mod always;
 mod budget;
+mod cluster;
 mod forecast;
 mod journal;
 mod measured;

@@ -1,0 +1,42 @@
+//! Thousands of objects.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{World, holds, metric};
+use crate::within;
+
+const SCHEDULES: &str = "scheduling.carbonrouter.io/v1alpha1/trafficschedules";
+const COUNT: usize = 5_000;
+
+#[test]
+fn five_thousand_objects_are_configured_and_their_statuses_written_at_the_pace_that_was_asked_for() {
+    let world = World::fake();
+    let spec = json!({"scheduler": {"targetError": "0.1", "validFor": 3600}});
+    let objects = (0..COUNT).map(|number| json!({"metadata": {"name": format!("s{number}")}, "spec": spec}));
+    world.api().fill(SCHEDULES, &world.namespace, objects);
+    let launch = world.launch().arg("--kubernetes-writes-per-second").arg("1000");
+    let began = Instant::now();
+    let server = launch.start();
+    let is_ready = |object: &Value| holds(&object["status"], "Ready", "Scheduled");
+    let all = within(Duration::from_mins(2), || {
+        let ready = world.api().all(SCHEDULES).iter().filter(|object| is_ready(object)).count();
+        (ready == COUNT).then_some(())
+    });
+    assert!(all.is_some(), "{} writes", world.api().writes().len());
+    let took = began.elapsed();
+    let writes: Vec<_> = world.api().writes().into_iter().filter(|write| write.is_status).collect();
+    // No second sees more than what was allowed, and what may come at once.
+    for write in &writes {
+        let near = writes
+            .iter()
+            .filter(|other| other.at >= write.at && other.at < write.at + Duration::from_secs(1));
+        assert!(near.count() <= 2_000, "too many in one second");
+    }
+    assert_eq!(writes.len(), COUNT, "one write each");
+    assert_eq!(metric(&server, "kubernetes_objects"), COUNT as f64);
+    let resident = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let resident = resident.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default().to_owned();
+    println!("{COUNT} objects in {took:?}, {} requests in all, {resident}", world.api().requests());
+}
