@@ -22,7 +22,7 @@ use tracing::level_filters::LevelFilter;
 use crate::carbon_args;
 use crate::feedback::Counters;
 use crate::forecasts::CallLimits;
-use crate::kube::{self, KubernetesSettings};
+use crate::kube::{self, KubernetesSettings, ReplicaSettings};
 use crate::limit_args::{self, Limits};
 use crate::logging::{LogFormat, level};
 use crate::security::{self, SecuritySettings};
@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) store: Option<StoreSettings>,
     /// What is done in a cluster, if anything.
     pub(crate) kubernetes: Option<KubernetesSettings>,
+    /// How it is one of several, if it is.
+    pub(crate) replicas: Option<ReplicaSettings>,
     pub(crate) limits: Limits,
     /// How long everything is still served once a stop was asked for.
     pub(crate) drain: Duration,
@@ -175,6 +177,11 @@ pub(crate) fn state_flags() -> [Arg; 3] {
 }
 
 impl Settings {
+    /// Whether anything outlasts the process.
+    pub(crate) fn keeps_state(&self) -> bool {
+        self.store.is_some() || self.replicas.is_some()
+    }
+
     /// What was meant.
     ///
     /// # Errors
@@ -232,6 +239,7 @@ impl Settings {
             anonymous_writes: given.switch("allow-anonymous-writes")?,
             security: SecuritySettings::read(&given)?,
             kubernetes: KubernetesSettings::read(&given)?,
+            replicas: ReplicaSettings::read(&given)?,
             limits,
             drain: Duration::from_secs(
                 given.within("drain-seconds", "a whole number of seconds in [0, 3600]", 0..=3600, 5)?.into(),
@@ -279,7 +287,7 @@ impl Given<'_> {
         Ok(count)
     }
 
-    fn within(
+    pub(crate) fn within(
         &self,
         id: &str,
         expected: &str,

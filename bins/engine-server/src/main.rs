@@ -1,6 +1,7 @@
 //! The HTTP service: arguments -> adapters -> engine.
 
 mod args;
+mod begin;
 mod carbon_args;
 mod connections;
 mod feedback;
@@ -28,23 +29,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
-use engine::journal::{Answer, Input};
 use engine::{Engine, EngineOptions};
 use models::{Config, Overrides};
 use policies::Registry;
 
 use args::Settings;
-use feedback::{Counters, Polling};
+use begin::Beginning;
 use forecasts::{ChainTargets, Refresh};
-use kube::{Changes, Connection};
+use kube::{Changes, Connection, Replica};
 use security::Security;
 use state::State;
 use stopping::Stops;
 use store::{Queue, StoreSettings};
 use vintages::Vintages;
 
-/// Longest that a start waits for what the cluster has.
-const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// How long a write of the replicas' state may take before evaluations do not wait for it any longer.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(6);
 
 fn main() -> ExitCode {
     let commands = [store::command(), http::openapi::command(), kube::command()];
@@ -103,23 +103,23 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
 
-    let cluster = settings.kubernetes.clone().map(Connection::find).transpose()?;
-    let changes = cluster.as_ref().map(|_| Arc::new(Changes::default()));
-    let recorder = metrics::install(settings.store.is_some(), cluster.is_some())?;
+    let in_cluster = settings.kubernetes.is_some() || settings.replicas.is_some();
+    let cluster = in_cluster.then(|| Connection::find(settings.kubernetes.clone())).transpose()?;
+    let recorder = metrics::install(settings.keeps_state(), in_cluster)?;
     security.follow()?;
-    let vintages = Vintages::new(settings.vintages);
-    let (default_id, writes) = (settings.default_id.clone(), settings.anonymous_writes);
-    let queue = settings.store.as_ref().map(|_| Queue::default());
-    let state = State::new(engine, vintages, default_id, seed, writes, queue).in_cluster(changes);
-    let state = Arc::new(state);
+    let state = Arc::new(state_of(settings, engine, seed));
     let refresh = Arc::new(Refresh::new(chain, seed));
     let api = bind(settings.listen, "--listen")?;
     let metrics_listener = bind(settings.metrics_listen, "--metrics-listen")?;
     let addresses = (api.local_addr()?, metrics_listener.local_addr()?);
-    let begin = {
-        let (state, refresh) = (Arc::clone(&state), Arc::clone(&refresh));
-        let (store, counters) = (settings.store.clone(), settings.counters.clone());
-        move || begin(&state, &refresh, store, &options, counters)
+    let beginning = Beginning {
+        state: Arc::clone(&state),
+        refresh: Arc::clone(&refresh),
+        counters: settings.counters.clone(),
+        store: settings.store.clone(),
+        cluster,
+        replicas: settings.replicas.clone(),
+        limits: settings.limits.clone(),
     };
 
     let sources = metrics::Sources {
@@ -137,10 +137,10 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         let metrics_server = metrics::serve(sources, metrics_listener, &limits, &security)?;
         // From the announcement on a stop is a good end.
         let mut stops = Stops::catch()?;
-        let begun = tokio::task::spawn_blocking(begin);
+        let begun = tokio::task::spawn_blocking(|| beginning.begin());
         let handle = api.handle();
         let metrics_handle = metrics_server.handle();
-        let begun = if state.queue.is_none() {
+        let begun = if state.life.is_restored() {
             // Without anything to be read the first request finds all there is.
             begun.await??;
             None
@@ -157,11 +157,6 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
                 _ = stops.next() => true,
             },
         };
-        if let (Some(cluster), false) = (cluster, is_stopped) {
-            let first_look = cluster.start(&state, &limits)?;
-            // What the cluster has is there from the first request on, unless it cannot be asked.
-            let _ = tokio::time::timeout(FIRST_LOOK, first_look).await;
-        }
         let turning = (!is_stopped).then(|| {
             state.life.set_serving(Instant::now());
             actix_web::rt::spawn(turn::turn(Arc::clone(&state), refresh, recorder))
@@ -179,6 +174,10 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         if let Some(queue) = &state.queue {
             queue.stop().await;
         }
+        if let Some(replica) = &state.replica {
+            // Whoever waits leads at once.
+            replica.resign().await;
+        }
         metrics_handle.stop(false).await;
         if let Some(turning) = turning {
             turning.abort();
@@ -187,46 +186,16 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
     })
 }
 
-/// Brings back what there was, and starts what goes on beside the requests.
-fn begin(
-    state: &Arc<State>,
-    refresh: &Arc<Refresh>,
-    store: Option<StoreSettings>,
-    options: &EngineOptions,
-    counters: Option<Counters>,
-) -> anyhow::Result<()> {
-    if let Some(settings) = store {
-        let disk = store::open(&settings)?;
-        let (keeper, start) = store::restore(state, disk, options, &settings)?;
-        store::start(state, keeper)?;
-        state.act_and_wait(start)?;
-    } else {
-        tracing::info!(
-            "state is kept in memory: a restart forgets it, unless --state-dir says where to keep it"
-        );
-    }
-    // The default schedule exists from the first request on.
-    if state.engine().config(&state.default_id).is_none() {
-        let overrides = Overrides::default();
-        let input = Input::Configure { id: state.default_id.clone(), overrides, refused: None };
-        if let Answer::Configured(configured) = state.act_and_wait(input)? {
-            configured?;
-        }
-    }
-    // What was there is published again before anybody is told that there is nothing.
-    while state.board.len() < state.engine().len() && state.queue.as_ref().is_none_or(Queue::is_well) {
-        if state.life.is_stopping() {
-            // Whoever would publish it may have ended already.
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    state.life.set_restored();
-    refresh.start(state)?;
-    if let Some(counters) = counters {
-        Arc::new(Polling::new(counters)).start(state)?;
-    }
-    Ok(())
+/// What handlers and tasks will share.
+fn state_of(settings: &Settings, engine: Engine, seed: u64) -> State {
+    let queue = match &settings.replicas {
+        Some(_) => Some(Queue::patient(REPLICA_PATIENCE)),
+        None => settings.store.as_ref().map(|_| Queue::default()),
+    };
+    let (vintages, default_id) = (Vintages::new(settings.vintages), settings.default_id.clone());
+    State::new(engine, vintages, default_id, seed, settings.anonymous_writes, queue)
+        .in_cluster(settings.kubernetes.as_ref().map(|_| Arc::new(Changes::default())))
+        .with_replica(settings.replicas.as_ref().map(|replicas| Arc::new(Replica::of(replicas))))
 }
 
 /// Listens, or says which flag chooses another place.

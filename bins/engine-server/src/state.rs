@@ -10,7 +10,7 @@ use models::{ScheduleId, Timestamp};
 use policies::Registry;
 use tokio::sync::Notify;
 
-use crate::kube::Changes;
+use crate::kube::{Changes, Replica};
 use crate::life::Life;
 use crate::store::{Queue, Refused, act_upon};
 use crate::turn::Turn;
@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) queue: Option<Queue>,
     /// The way to the cluster, where there is one.
     pub(crate) cluster: Option<Arc<Changes>>,
+    /// What is known of the others, where this is one of several.
+    pub(crate) replica: Option<Arc<Replica>>,
     pub(crate) life: Life,
 }
 
@@ -64,6 +66,7 @@ impl State {
             life: Life::new(queue.is_none()),
             queue,
             cluster: None,
+            replica: None,
             engine: Mutex::new(engine),
         }
     }
@@ -78,8 +81,31 @@ impl State {
                     .with_publisher(Arc::clone(&changes) as _),
             );
             self.cluster = Some(changes);
+            // What it has is to be read first.
+            self.life = Life::new(false);
         }
         self
+    }
+
+    /// The same as one of several replicas.
+    pub(crate) fn with_replica(mut self, replica: Option<Arc<Replica>>) -> Self {
+        self.replica = replica;
+        self
+    }
+
+    /// Where this is a replica that follows: who decides in its place.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Elsewhere`], where this is one.
+    fn decides(&self) -> Result<(), Refused> {
+        match &self.replica {
+            Some(replica) if !replica.leads() => {
+                let at = replica.leader().map(|address| format!(", at {address}")).unwrap_or_default();
+                Err(Refused::Elsewhere(at))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a schedule is there as long as its object is.
@@ -104,6 +130,7 @@ impl State {
     ///
     /// [`Refused`]: it was not acted upon.
     pub(crate) async fn act(&self, input: Input) -> Result<Answer, Refused> {
+        self.decides()?;
         match &self.queue {
             None => Ok(self.act_at_once(input)),
             Some(queue) => queue.act(input).await,
@@ -112,6 +139,7 @@ impl State {
 
     /// [`State::act`] for a thread that may wait.
     pub(crate) fn act_and_wait(&self, input: Input) -> Result<Answer, Refused> {
+        self.decides()?;
         match &self.queue {
             None => Ok(self.act_at_once(input)),
             Some(queue) => queue.act_and_wait(input),
@@ -120,6 +148,10 @@ impl State {
 
     /// Has the engine act upon what nobody waits for, whatever becomes of it on the disk.
     pub(crate) fn tell(&self, input: Input) {
+        if self.decides().is_err() {
+            // Whoever decides hears it, too.
+            return;
+        }
         let Some(queue) = &self.queue else {
             self.act_at_once(input);
             return;
@@ -148,7 +180,11 @@ impl State {
 
     /// Evaluates what is due, unless whoever writes things down does that. `None`: it does.
     pub(crate) fn tick(&self, now: Timestamp) -> Option<Tick> {
-        if self.queue.as_ref().is_some_and(Queue::is_moving) {
+        let is_written = match &self.replica {
+            Some(replica) if !replica.leads() => !replica.strays(),
+            _ => self.queue.as_ref().is_some_and(Queue::is_moving),
+        };
+        if is_written {
             return None;
         }
         let mut engine = self.engine();

@@ -1,14 +1,19 @@
 //! Flags of what is done in a cluster.
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::Arg;
 use models::id::is_namespace;
 
-use crate::args::{Given, text};
+use super::ReplicaSettings;
+use crate::args::{Given, switch, text};
 
 /// Most namespaces that are watched one by one.
 const MAX_NAMESPACES: usize = 64;
+
+/// Longest name of a group: more is added to it.
+const MAX_GROUP: usize = 40;
 
 /// Who configures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +44,7 @@ pub(crate) struct KubernetesSettings {
 }
 
 /// The flags.
-pub(crate) fn flags() -> [Arg; 3] {
+pub(crate) fn flags() -> [Arg; 9] {
     let mode = text(
         "kubernetes",
         "KUBERNETES_MODE",
@@ -53,6 +58,12 @@ pub(crate) fn flags() -> [Arg; 3] {
         text("kubernetes-namespaces", "KUBERNETES_NAMESPACES", "NAMESPACES", namespaces),
         text("kubernetes-writes-per-second", "KUBERNETES_WRITES_PER_SECOND", "NUMBER", writes)
             .default_value("100"),
+        switch("replicated", "REPLICATED", "Be one of several replicas: one leads, the others know what it knows, take over from it, and serve reads meanwhile; state is kept in the cluster"),
+        text("replica-group", "REPLICA_GROUP", "NAME", "Name of the replicas' lease, and what the names of their objects begin with").default_value("engine-server"),
+        text("replica-namespace", "REPLICA_NAMESPACE", "NAMESPACE", "Where those are [default: the pod's namespace, or that of KUBECONFIG]"),
+        text("replica-address", "REPLICA_ADDRESS", "URL", "Where the others reach this one, e.g. http://10.1.2.3:80, told to whoever asks a follower to write [default: nobody is told]"),
+        text("lease-seconds", "LEASE_SECONDS", "SECONDS", "How long a leader that is not heard of is waited for, 1 to 3600").default_value("15"),
+        text("commit-interval-ms", "COMMIT_INTERVAL_MS", "MILLISECONDS", "Shortest time from one write of the replicas' state to the next, 0 to 10000: what waits is written together").default_value("200"),
     ]
 }
 
@@ -99,5 +110,56 @@ impl KubernetesSettings {
     /// For people.
     pub(super) fn where_to_look(&self) -> String {
         if self.namespaces.is_empty() { "all".into() } else { self.namespaces.join(",") }
+    }
+}
+
+impl ReplicaSettings {
+    /// What was meant; `None`: this is the only one.
+    ///
+    /// # Errors
+    ///
+    /// Names the flag or variable, its value, and what was expected.
+    pub(crate) fn read(given: &Given<'_>) -> anyhow::Result<Option<Self>> {
+        let group = given.text("replica-group").unwrap_or_default();
+        if !is_namespace(group) || group.len() > MAX_GROUP {
+            let expected =
+                format_args!("expected a DNS label of at most {MAX_GROUP} letters, e.g. engine-server");
+            return Err(given.wrong("replica-group", &expected));
+        }
+        let namespace = given.text("replica-namespace").map(str::to_owned);
+        if namespace.as_deref().is_some_and(|namespace| !is_namespace(namespace)) {
+            return Err(given.wrong("replica-namespace", &"expected a DNS label, e.g. carbon"));
+        }
+        let address = given.text("replica-address").map(str::to_owned);
+        if address
+            .as_deref()
+            .is_some_and(|address| !address.starts_with("http://") && !address.starts_with("https://"))
+        {
+            return Err(given.wrong("replica-address", &"expected a URL, e.g. http://10.1.2.3:80"));
+        }
+        let lease_seconds =
+            given.within("lease-seconds", "a whole number of seconds in [1, 3600]", 1..=3_600, 15)?;
+        let milliseconds = given.within(
+            "commit-interval-ms",
+            "a whole number of milliseconds in [0, 10000]",
+            0..=10_000,
+            200,
+        )?;
+        if !given.switch("replicated")? {
+            return Ok(None);
+        }
+        if given.text("state-dir").is_some() {
+            return Err(given.wrong(
+                "state-dir",
+                &"expected none with --replicated: replicas keep their state in the cluster",
+            ));
+        }
+        Ok(Some(Self {
+            group: group.to_owned(),
+            namespace,
+            lease_seconds: lease_seconds.into(),
+            commit_interval: Duration::from_millis(milliseconds.into()),
+            address,
+        }))
     }
 }

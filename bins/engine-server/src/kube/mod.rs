@@ -21,6 +21,7 @@ mod metrics;
 mod objects;
 mod pace;
 mod publish;
+mod replicas;
 mod spec;
 mod status;
 mod watch;
@@ -37,6 +38,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) use args::{KubernetesSettings, flags};
 pub(crate) use changes::Changes;
 pub(crate) use metrics::describe;
+pub(crate) use replicas::{Lead, Replica, ReplicaSettings};
 
 use crate::limit_args::Limits;
 use crate::state::State;
@@ -84,6 +86,11 @@ impl Cluster {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether statuses are written by this process: of several replicas by the one that leads.
+    fn may_write(&self) -> bool {
+        self.state.replica.as_ref().is_none_or(|replica| replica.leading.is_held())
+    }
+
     /// The schedules' objects, in that namespace or in all.
     fn schedules(&self, namespace: Option<&str>) -> Api<DynamicObject> {
         let resource = resource();
@@ -101,9 +108,10 @@ fn resource() -> ApiResource {
 }
 
 /// A cluster that can be asked: its address and credentials are known.
+#[derive(Clone)]
 pub(crate) struct Connection {
     config: kube::Config,
-    settings: KubernetesSettings,
+    settings: Option<KubernetesSettings>,
 }
 
 impl Connection {
@@ -112,8 +120,23 @@ impl Connection {
     /// # Errors
     ///
     /// Neither is the case.
-    pub(crate) fn find(settings: KubernetesSettings) -> anyhow::Result<Self> {
+    pub(crate) fn find(settings: Option<KubernetesSettings>) -> anyhow::Result<Self> {
         Ok(Self { config: client::find()?, settings })
+    }
+
+    /// Begins to be one of several replicas, on a thread of its own: `lead` is done once this one leads.
+    ///
+    /// # Errors
+    ///
+    /// The credentials cannot be used, or there is no thread.
+    pub(crate) fn join(
+        &self,
+        state: &Arc<State>,
+        settings: &ReplicaSettings,
+        identity: String,
+        lead: Lead,
+    ) -> anyhow::Result<()> {
+        replicas::start(state, self.config.clone(), settings, identity, lead)
     }
 
     /// Begins on a thread of its own. The answer comes once every object that was there has been looked at.
@@ -122,6 +145,8 @@ impl Connection {
     ///
     /// The credentials cannot be used, or there is no thread.
     pub(crate) fn start(self, state: &Arc<State>, limits: &Limits) -> anyhow::Result<oneshot::Receiver<()>> {
+        let (looked, first_look) = oneshot::channel();
+        let Some(settings) = self.settings else { return Ok(first_look) };
         let changes = state.cluster.clone().unwrap_or_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let client = {
@@ -129,17 +154,16 @@ impl Connection {
             let _here = runtime.enter();
             client::client(self.config)?
         };
-        tracing::info!(target: "engine_server::kube", mode = %self.settings.mode, namespaces = %self.settings.where_to_look(), "in a cluster");
+        tracing::info!(target: "engine_server::kube", mode = %settings.mode, namespaces = %settings.where_to_look(), "in a cluster");
         let cluster = Arc::new(Cluster {
             client,
-            settings: self.settings,
+            settings,
             limits: limits.clone(),
             state: Arc::clone(state),
             changes,
             objects: Mutex::default(),
             unsettled: Notify::new(),
         });
-        let (looked, first_look) = oneshot::channel();
         let run = move || {
             runtime.block_on(async {
                 let watched = watch::watch(&cluster);

@@ -134,6 +134,9 @@ pub(super) async fn publish(cluster: &Arc<Cluster>) {
             let clock = Instant::now();
             // After an outage one write shows first whether it is over.
             let room = if outages > 0 { 1 } else { AT_ONCE };
+            if !cluster.may_write() {
+                break;
+            }
             if under_way.len() >= room || clock < resumes {
                 wait = wait.min(resumes.saturating_duration_since(clock).max(Duration::from_millis(1)));
                 break;

@@ -10,6 +10,7 @@ use models::Timestamp;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, StorageBackend, WriteTransaction};
 
+use super::Keep;
 use super::cautious::Cautious;
 use super::errors::{guarded, io, of_commit, of_database, of_storage, of_table, of_transaction};
 use super::layout::{BASES, COMMITS, PARTS, PUBLISHED, begin, migrate};
@@ -212,9 +213,10 @@ impl Disk {
     pub(crate) fn replay_from(&self) -> Option<Timestamp> {
         self.bases.iter().find(|(_, base)| base.is_whole).map(|(_, base)| base.at)
     }
+}
 
-    /// Bytes of the records since the newest base.
-    pub(crate) fn behind(&self) -> u64 {
+impl Keep for Disk {
+    fn behind(&self) -> u64 {
         self.bases.iter().rfind(|(_, base)| base.is_whole).map_or(0, |(_, base)| base.records)
     }
 }

@@ -36,7 +36,7 @@ fn a_disk_that_hangs_stops_no_evaluation() {
     let vintages = Vintages::new(Bounds::default());
     let state = Arc::new(State::new(engine, vintages, id.clone(), 0, true, Some(Queue::default())));
     let disk = Disk::open(medium.opener(), retention).unwrap();
-    let (keeper, input) = restore(&state, disk, &options, &settings).unwrap();
+    let (keeper, input) = restore(&state, disk, &settings).unwrap();
     start(&state, keeper).unwrap();
     state.act_and_wait(input).unwrap();
     configure(&state, &id, 0.1);

@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use engine::journal::{BaseParts, Changes, Input, Outcomes, Record, Store as _, StoreError};
+use engine::journal::{BaseParts, Changes, Input, Outcomes, Record, StoreError};
 use engine::{MAX_EVALUATIONS_PER_TICK, Part};
 use models::Timestamp;
 
 use super::acting::{Acted, Actor, Batch, Gone, Reply, act_upon};
-use super::{Disk, Order, QUEUE, Queue, Refused};
+use super::{Keep, Order, QUEUE, Queue, Refused};
 use crate::state::{State, now, until};
 
 /// Most inputs of one commit.
@@ -38,7 +38,7 @@ const BASE_EVERY: Duration = Duration::from_hours(12);
 
 /// What the thread knows.
 pub(crate) struct Keeper {
-    disk: Disk,
+    disk: Box<dyn Keep>,
     outcomes: Arc<Outcomes>,
     /// Number of the next record.
     next: u64,
@@ -84,7 +84,7 @@ pub(crate) fn start(state: &Arc<State>, mut keeper: Keeper) -> anyhow::Result<()
 
 impl Keeper {
     /// A keeper of that disk, whose next record has that number, with so many records after its newest base.
-    pub(crate) fn new(disk: Disk, outcomes: Arc<Outcomes>, next: u64, behind: u64) -> Self {
+    pub(crate) fn new(disk: Box<dyn Keep>, outcomes: Arc<Outcomes>, next: u64, behind: u64) -> Self {
         Self {
             disk,
             outcomes,

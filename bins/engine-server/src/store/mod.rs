@@ -37,15 +37,16 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::journal::{Answer, Input};
+use engine::journal::{Answer, Input, Store};
 use tokio::sync::oneshot;
 
 pub(crate) use acting::act_upon;
 pub(crate) use command::{command, run};
 pub(crate) use disk::Disk;
 pub(crate) use keeper::{Keeper, start};
-pub(crate) use restore::{open, restore};
+pub(crate) use restore::{Recovery, open, recover_into, restore, start_input};
 pub(crate) use retention::Retention;
+pub(crate) use rows::{inflate, pack, unpack};
 
 /// Inputs that wait at most: about what one commit takes with it.
 const QUEUE: usize = 4_096;
@@ -72,6 +73,12 @@ impl StoreSettings {
     }
 }
 
+/// Where a keeper writes.
+pub(crate) trait Keep: Store {
+    /// Bytes of records after the newest base.
+    fn behind(&self) -> u64;
+}
+
 /// An input that was not acted upon.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
@@ -83,6 +90,8 @@ pub(crate) enum Refused {
     Busy,
     #[error("the state is being read: try again soon")]
     Restoring,
+    #[error("another replica decides{0}: try again soon")]
+    Elsewhere(String),
     #[error("the process is stopping")]
     Stopping,
     #[error(
@@ -101,6 +110,8 @@ pub(crate) struct Queue {
     unrecorded: AtomicBool,
     /// When the commit under way began.
     committing: Mutex<Option<Instant>>,
+    /// How long one may take before it hangs, where that is no disk.
+    patience: Option<Duration>,
 }
 
 /// What the keeper is asked for.
@@ -111,6 +122,11 @@ enum Order {
 }
 
 impl Queue {
+    /// One whose commits may take so long.
+    pub(crate) fn patient(patience: Duration) -> Self {
+        Self { patience: Some(patience), ..Self::default() }
+    }
+
     /// Whether the disk takes what is to be kept.
     pub(crate) fn is_well(&self) -> bool {
         !self.failed.load(Ordering::Acquire)
@@ -119,7 +135,7 @@ impl Queue {
     /// Whether the keeper does its work: the disk takes what it is given, and does not hang.
     pub(crate) fn is_moving(&self) -> bool {
         let since = *self.committing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_well() && since.is_none_or(|since| since.elapsed() < HANGS_AFTER)
+        self.is_well() && since.is_none_or(|since| since.elapsed() < self.patience.unwrap_or(HANGS_AFTER))
     }
 
     /// As [`crate::state::State::act`].

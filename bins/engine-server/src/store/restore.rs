@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use engine::journal::{Input, Kept, Outcomes, StoreError, recover};
-use engine::{Engine, EngineOptions, Part, StoredOptions};
+use engine::journal::{Input, Kept, Outcomes, Store, StoreError, recover_shown};
+use engine::{Board, Engine, EngineOptions, Part, Publisher as _, StoredOptions};
 use models::CarbonTarget;
-use policies::Registry;
 
 use super::{Disk, Keeper, StoreSettings};
 use crate::logging::EvaluationLog;
@@ -53,41 +52,77 @@ pub(super) fn advice(path: &Path, problem: &StoreError) -> anyhow::Error {
 pub(crate) fn restore(
     state: &State,
     mut disk: Disk,
-    options: &EngineOptions,
     settings: &StoreSettings,
 ) -> anyhow::Result<(Keeper, Input)> {
     let started = Instant::now();
-    let registry = Registry::builtin();
-    let recovered = recover(&mut disk, &registry, &options.targets, &mut |kept, _| match kept {
-        Kept::Part(_, Part::Archive(archive)) => state.vintages.restore(*archive),
-        Kept::Record(_, record) => state.vintages.keep(&record),
-        Kept::Part(..) => {}
-    });
     let path = settings.file();
-    let recovered = recovered.map_err(|problem| advice(&path, &problem))?;
+    let recovered = recover_into(state, &mut disk, false).map_err(|problem| advice(&path, &problem))?;
+    let Recovery { outcomes, next, records } = recovered;
+    let seconds = started.elapsed().as_secs_f64();
+    metrics::gauge!("state_restore_seconds").set(seconds);
+    let schedules = state.engine().len();
+    tracing::info!(target: "engine_server::store", path = %path.display(), schedules, records, seconds, "state restored");
+    Ok((Keeper::new(Box::new(disk), outcomes, next, records), start_input(state)))
+}
+
+/// An engine that came back.
+pub(crate) struct Recovery {
+    pub(crate) outcomes: Arc<Outcomes>,
+    /// Number of the next record.
+    pub(crate) next: u64,
+    /// Records that were acted upon again.
+    pub(crate) records: u64,
+}
+
+/// Puts what `store` holds into `state`: where it is to `show` that, what the records published is shown, and nothing
+/// else any more.
+///
+/// # Errors
+///
+/// The state cannot be read.
+pub(crate) fn recover_into(state: &State, store: &mut dyn Store, show: bool) -> Result<Recovery, StoreError> {
+    let options = &state.options;
+    let shown = Arc::new(Board::default());
+    let board = show.then_some(&shown);
+    let recovered =
+        recover_shown(store, &state.registry, &options.targets, board, &mut |kept, _| match kept {
+            Kept::Part(_, Part::Archive(archive)) => state.vintages.restore(*archive),
+            Kept::Record(_, record) => state.vintages.keep(&record),
+            Kept::Part(..) => {}
+        })?;
     let (engine, next, records) = match recovered {
         Some(recovered) => (recovered.engine, recovered.next, recovered.records),
-        None => (Engine::new(options.clone(), registry), 0, 0),
+        None => (Engine::new(options.clone(), state.registry.clone()), 0, 0),
     };
     let outcomes = Arc::new(Outcomes::default());
-    // Random streams go on as they began.
-    let options = EngineOptions { seed: engine.seed(), ..options.clone() };
-    let refused = refused(&engine, &options);
-    let schedules = engine.len();
-    let engine = engine
+    let mut engine = engine
         .with_board(Arc::clone(&state.board))
         .with_publisher(Arc::new(EvaluationLog))
         .with_publisher(Arc::clone(&outcomes) as _);
-    let engine = match &state.cluster {
-        Some(changes) => engine.with_publisher(Arc::clone(changes) as _),
-        None => engine,
-    };
+    if let Some(changes) = &state.cluster {
+        engine = engine.with_publisher(Arc::clone(changes) as _);
+    }
     state.put_engine(engine);
-    let seconds = started.elapsed().as_secs_f64();
-    metrics::gauge!("state_restore_seconds").set(seconds);
-    tracing::info!(target: "engine_server::store", path = %path.display(), schedules, records, seconds, "state restored");
-    let start = Input::Start { options: Box::new(StoredOptions::from(&options)), refused };
-    Ok((Keeper::new(disk, outcomes, next, records), start))
+    if show {
+        for (id, view) in shown.page(None, usize::MAX) {
+            state.board.publish(&id, &view);
+        }
+        for (id, _) in state.board.page(None, usize::MAX) {
+            if state.engine().target(&id).is_none() {
+                state.board.withdraw(&id);
+            }
+        }
+    }
+    Ok(Recovery { outcomes, next, records })
+}
+
+/// What a process that decides begins with: its options.
+pub(crate) fn start_input(state: &State) -> Input {
+    let engine = state.engine();
+    // Random streams go on as they began.
+    let options = EngineOptions { seed: engine.seed(), ..state.options.clone() };
+    let refused = refused(&engine, &options);
+    Input::Start { options: Box::new(StoredOptions::from(&options)), refused }
 }
 
 /// Which of the schedules' carbon targets no provider has any more.

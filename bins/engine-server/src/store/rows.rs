@@ -119,12 +119,12 @@ pub(super) fn write_published(
     Ok(packed.len() as u64)
 }
 
-pub(super) fn pack(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn pack(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     rmp_serde::to_vec_named(value).map_err(|error| StoreError::Io(format!("cannot be written down: {error}")))
 }
 
 /// What a compressed row was.
-pub(super) fn inflate(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn inflate(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
     let wrong =
         |problem: String| StoreError::Damaged(format!("a row of parts cannot be unpacked: {problem}"));
     let (size, rest) =
@@ -135,7 +135,7 @@ pub(super) fn inflate(packed: &[u8]) -> Result<Vec<u8>, StoreError> {
     lz4_flex::decompress(rest, size).map_err(|error| wrong(error.to_string()))
 }
 
-pub(super) fn unpack<T: DeserializeOwned>(packed: &[u8], what: &str) -> Result<T, StoreError> {
+pub(crate) fn unpack<T: DeserializeOwned>(packed: &[u8], what: &str) -> Result<T, StoreError> {
     rmp_serde::from_slice(packed)
         .map_err(|error| StoreError::Damaged(format!("{what} cannot be read: {error}")))
 }

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::Value;
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
 use ureq::http::Request;
 use ureq::tls::TlsConfig;
+use ureq::typestate::AgentScope;
 
 use crate::PATIENCE;
 
@@ -23,20 +26,28 @@ impl Client {
         Self::speaking("http", address, TlsConfig::default())
     }
 
+    /// The same for whoever asks elsewhere where nothing comes soon.
+    pub(crate) fn impatient(address: SocketAddr) -> Self {
+        let config = Self::config(TlsConfig::default()).timeout_global(Some(Duration::from_secs(2)));
+        Self { address, scheme: "http", agent: config.build().new_agent() }
+    }
+
     /// By https, trusting and trusted as `tls` says.
     pub(crate) fn https(address: SocketAddr, tls: TlsConfig) -> Self {
         Self::speaking("https", address, tls)
     }
 
     fn speaking(scheme: &'static str, address: SocketAddr, tls: TlsConfig) -> Self {
-        let config = Agent::config_builder()
+        Self { address, scheme, agent: Self::config(tls).build().new_agent() }
+    }
+
+    fn config(tls: TlsConfig) -> ConfigBuilder<AgentScope> {
+        Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .max_redirects(0)
             .timeout_global(Some(PATIENCE))
             .tls_config(tls)
-            .build();
-        Self { address, scheme, agent: config.new_agent() }
     }
 
     /// A request with a JSON body, or with none.

@@ -185,6 +185,24 @@ fn help_reads_so() {
           --kubernetes-writes-per-second <NUMBER>
               Most statuses written in a second, 1 to 10000 [env: KUBERNETES_WRITES_PER_SECOND=]
               [default: 100]
+          --replicated[=<true|false>]
+              Be one of several replicas: one leads, the others know what it knows, take over from it,
+              and serve reads meanwhile; state is kept in the cluster [env: REPLICATED=]
+          --replica-group <NAME>
+              Name of the replicas' lease, and what the names of their objects begin with [env:
+              REPLICA_GROUP=] [default: engine-server]
+          --replica-namespace <NAMESPACE>
+              Where those are [default: the pod's namespace, or that of KUBECONFIG] [env:
+              REPLICA_NAMESPACE=]
+          --replica-address <URL>
+              Where the others reach this one, e.g. http://10.1.2.3:80, told to whoever asks a follower
+              to write [default: nobody is told] [env: REPLICA_ADDRESS=]
+          --lease-seconds <SECONDS>
+              How long a leader that is not heard of is waited for, 1 to 3600 [env: LEASE_SECONDS=]
+              [default: 15]
+          --commit-interval-ms <MILLISECONDS>
+              Shortest time from one write of the replicas' state to the next, 0 to 10000: what waits is
+              written together [env: COMMIT_INTERVAL_MS=] [default: 200]
 
     Carbon forecasts:
           --carbon-provider <PROVIDERS>

@@ -28,7 +28,7 @@ pub use apply::Answer;
 pub use line::{LINES_VERSION, Line};
 pub use memory::Memory;
 pub use outcome::{Outcome, Outcomes};
-pub use store::{BaseParts, Changes, Kept, Recovered, Store, StoreError, recover};
+pub use store::{BaseParts, Changes, Kept, Recovered, Store, StoreError, recover, recover_shown};
 
 /// What came in, and when.
 #[derive(Debug, Clone, Serialize, Deserialize)]

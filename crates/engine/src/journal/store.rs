@@ -6,6 +6,7 @@ use models::Timestamp;
 use policies::Registry;
 
 use super::{Answer, Outcome, Record};
+use crate::board::Board;
 use crate::engine::Engine;
 use crate::options::TargetCheck;
 use crate::stored::{BadState, Part};
@@ -137,12 +138,30 @@ pub fn recover(
     targets: &Arc<dyn TargetCheck>,
     watch: &mut dyn FnMut(Kept, Option<Answer>),
 ) -> Result<Option<Recovered>, StoreError> {
+    recover_shown(store, registry, targets, None, watch)
+}
+
+/// [`recover`], publishing on `board` what the records published.
+///
+/// # Errors
+///
+/// As there.
+pub fn recover_shown(
+    store: &mut dyn Store,
+    registry: &Registry,
+    targets: &Arc<dyn TargetCheck>,
+    board: Option<&Arc<Board>>,
+    watch: &mut dyn FnMut(Kept, Option<Answer>),
+) -> Result<Option<Recovered>, StoreError> {
     let mut recovered: Option<Recovered> = None;
     store.load(&mut |kept| {
         match (&kept, &mut recovered) {
             (Kept::Part(before, Part::Engine(state)), None) => {
                 let mut engine = Engine::restore(state, registry.clone(), Arc::clone(targets));
-                engine.is_quiet = true;
+                engine.is_quiet = board.is_none();
+                if let Some(board) = board {
+                    engine = engine.with_board(Arc::clone(board));
+                }
                 recovered = Some(Recovered { engine, next: *before, parts: 1, records: 0 });
                 watch(kept, None);
             }

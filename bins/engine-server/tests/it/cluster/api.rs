@@ -27,6 +27,8 @@ pub(crate) struct Faults {
     pub(crate) throttled: u64,
     /// So many writes meet a conflict.
     pub(crate) conflicts: u64,
+    /// Whoever comes with one of these tokens gets no answer.
+    pub(crate) cut_off: Vec<String>,
     /// Watches end after so long.
     pub(crate) watches_end: Option<Duration>,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Write {
     pub(crate) key: Key,
     pub(crate) is_status: bool,
     pub(crate) code: u16,
+    /// What is there afterwards.
+    pub(crate) object: Option<Arc<Value>>,
 }
 
 /// What every handler shares; it outlives the server.
@@ -228,6 +232,10 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
     shared.requests.fetch_add(1, Ordering::Relaxed);
     let faults = shared.faults.lock().unwrap().clone();
     tokio::time::sleep(faults.delay).await;
+    if is_cut_off(&request, &faults) {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        return failure(&Failure::new(503, "ServiceUnavailable", "cut off"));
+    }
     let query: Query =
         web::Query::from_query(request.query_string()).map(web::Query::into_inner).unwrap_or_default();
     let Some(target) = Target::of(request.path()) else {
@@ -246,7 +254,8 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
     }
     let written = turned_away(&shared).and_then(|()| write(&shared, &request, &target, &query, &body));
     let code = written.as_ref().map_or_else(|problem| problem.code, |(code, _)| *code);
-    let write = Write { at: Instant::now(), key: target.key, is_status: target.is_status, code };
+    let object = written.as_ref().ok().map(|(_, object)| Arc::clone(object));
+    let write = Write { at: Instant::now(), key: target.key, is_status: target.is_status, code, object };
     shared.writes.lock().unwrap().push(write);
     match written {
         Err(problem) => failure(&problem),
@@ -255,6 +264,12 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
             HttpResponse::build(StatusCode::from_u16(code).unwrap()).json(&*object)
         }
     }
+}
+
+fn is_cut_off(request: &HttpRequest, faults: &Faults) -> bool {
+    let token =
+        request.headers().get("authorization").and_then(|field| field.to_str().ok()?.strip_prefix("Bearer "));
+    token.is_some_and(|token| faults.cut_off.iter().any(|cut| cut == token))
 }
 
 fn failure(problem: &Failure) -> HttpResponse {
@@ -315,6 +330,7 @@ fn is_selected(object: &Value, query: &Query) -> bool {
     let labels = &object["metadata"]["labels"];
     let selector = query.get("labelSelector").map(String::as_str).unwrap_or_default();
     selector.split(',').filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
+        Some((label, value)) if label.ends_with('!') => labels[label.trim_end_matches('!')] != value,
         Some((label, value)) => labels[label] == value,
         None => labels.get(part).is_some(),
     })
@@ -355,6 +371,15 @@ fn write(
                 other => return Err(Failure::new(415, "UnsupportedMediaType", other)),
             };
             storage.change(key, change).map(|object| (200, object))
+        }
+        Method::DELETE if key.name.is_empty() => {
+            let chosen = storage.list(&key.resource, &key.namespace);
+            let chosen: Vec<_> = chosen.into_iter().filter(|object| is_selected(object, query)).collect();
+            for object in &chosen {
+                let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                storage.delete(&Key { name, ..key.clone() })?;
+            }
+            Ok((200, Arc::new(json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []}))))
         }
         Method::DELETE => storage.delete(key).map(|object| (200, object)),
         _ => Err(Failure::new(405, "MethodNotAllowed", "the server does not allow this method")),

@@ -7,10 +7,12 @@ mod faults;
 mod many;
 mod origin;
 mod published;
+mod replicas;
 mod schema;
 mod storage;
+mod takeovers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kube::api::{
@@ -31,8 +33,8 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct World {
     /// The fake one; none where the cluster is real.
     api: Option<Api>,
-    /// The file that names the fake one is in it.
-    _folder: TempDir,
+    /// The files that name the fake one are in it.
+    folder: TempDir,
     kubeconfig: PathBuf,
     runtime: tokio::runtime::Runtime,
     client: kube::Client,
@@ -59,14 +61,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = kubeconfig.unwrap_or_else(|| {
             let path = folder.path().join("kubeconfig");
-            let server = format!("http://{}", api.as_ref().unwrap().address);
-            let config = json!({
-                "apiVersion": "v1", "kind": "Config", "current-context": "fake",
-                "clusters": [{"name": "fake", "cluster": {"server": server}}],
-                "users": [{"name": "fake", "user": {"token": "fake"}}],
-                "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
-            });
-            std::fs::write(&path, config.to_string()).unwrap();
+            write_kubeconfig(&path, api.as_ref().unwrap(), "fake");
             path
         });
         let runtime =
@@ -77,7 +72,7 @@ impl World {
             kube::Client::try_from(config.unwrap()).unwrap()
         });
         let namespace = format!("e2e-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let world = Self { api, _folder: folder, kubeconfig, runtime, client, namespace };
+        let world = Self { api, folder, kubeconfig, runtime, client, namespace };
         if world.api.is_none() {
             world.apply_definition();
         }
@@ -112,6 +107,30 @@ impl World {
     /// How a server is to be started that works in this namespace.
     pub(crate) fn launch(&self) -> Launch {
         self.launch_as("full")
+    }
+
+    /// One of several replicas, whose leases last a second.
+    pub(crate) fn launch_replica(&self) -> Launch {
+        self.launch_replica_by(&self.kubeconfig)
+    }
+
+    /// The same with a token of its own, so that it can be cut off.
+    pub(crate) fn launch_replica_as(&self, token: &str) -> Launch {
+        let path = self.folder.path().join(token);
+        write_kubeconfig(&path, self.api(), token);
+        self.launch_replica_by(&path)
+    }
+
+    fn launch_replica_by(&self, kubeconfig: &Path) -> Launch {
+        Launch::new()
+            .env("KUBECONFIG", kubeconfig.to_str().unwrap())
+            .env("CARBON_PROVIDER", "static:250")
+            .arg("--replicated")
+            .arg("--replica-namespace")
+            .arg(&self.namespace)
+            .env("LEASE_SECONDS", "1")
+            .arg("--commit-interval-ms")
+            .arg("20")
     }
 
     /// The same, doing no more than that.
@@ -219,6 +238,18 @@ impl Drop for World {
                 .block_on(self.kind("Namespace").delete(&self.namespace, &DeleteParams::default()));
         }
     }
+}
+
+/// Names the fake cluster, and a user with that token.
+fn write_kubeconfig(path: &Path, api: &Api, token: &str) {
+    let server = format!("http://{}", api.address);
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "fake",
+        "clusters": [{"name": "fake", "cluster": {"server": server}}],
+        "users": [{"name": "fake", "user": {"token": token}}],
+        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+    });
+    std::fs::write(path, config.to_string()).unwrap();
 }
 
 /// Starts it, and waits until the cluster was looked at.

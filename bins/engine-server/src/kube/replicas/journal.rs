@@ -1,0 +1,408 @@
+//! The journal as objects of the cluster: the engine's `Store`, for several replicas of which one writes.
+//!
+//! What is written is first put into objects of its own, then named by the head ([`super::head`]): that one compare and
+//! swap is when it is durable, and when it is known that nobody else has written meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::Part;
+use engine::journal::{BaseParts, Changes, Kept, Record, Store, StoreError};
+use futures_util::StreamExt as _;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt as _};
+use tokio::runtime::Handle;
+
+use super::head::{Base, Head};
+use super::leading::Leading;
+use crate::store::{Keep, inflate, pack, unpack};
+
+/// Most bytes in one object: the API server takes a megabyte, and some more of a request.
+const MOST: usize = 700 << 10;
+/// Parts that are packed together.
+const PARTS_AT_ONCE: usize = 64;
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Objects that are read beside each other.
+const AHEAD: usize = 8;
+/// How often everything is read anew where it was replaced meanwhile.
+const TRIES: usize = 5;
+/// Which group of replicas an object belongs to.
+const GROUP: &str = "carbon-aware-decision-engine/group";
+/// Which base it belongs to, or follows.
+const BASE: &str = "carbon-aware-decision-engine/base";
+/// Where the value stands in an object.
+const VALUE: &str = "value";
+
+/// The objects, read and written by whoever may.
+#[derive(Clone)]
+pub(super) struct Objects {
+    api: Api<ConfigMap>,
+    group: String,
+}
+
+/// Why an object cannot be had.
+enum Missing {
+    /// There is none.
+    Gone,
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Missing {
+    fn from(problem: StoreError) -> Self {
+        Self::Failed(problem)
+    }
+}
+
+impl Objects {
+    pub(super) fn new(client: Client, namespace: &str, group: &str) -> Self {
+        Self { api: Api::namespaced(client, namespace), group: group.to_owned() }
+    }
+
+    /// The name of the head.
+    pub(super) fn head_name(&self) -> String {
+        format!("{}-head", self.group)
+    }
+
+    fn journal_name(&self, first: u64, epoch: u64) -> String {
+        format!("{}-journal-{first:016x}-{epoch}", self.group)
+    }
+
+    fn base_name(&self, id: &str, place: u64) -> String {
+        format!("{}-base-{id}-{place}", self.group)
+    }
+
+    /// The head with its version; `None` where nobody has written yet.
+    pub(super) async fn head(&self) -> Result<Option<(Head, String)>, StoreError> {
+        let found = within(self.api.get_opt(&self.head_name())).await?;
+        found.map(|object| read_head(&object)).transpose()
+    }
+
+    /// Changes the head, if it still has that version. Answers its new version.
+    async fn swap(&self, head: &Head, version: Option<&str>) -> Result<String, StoreError> {
+        let text = BTreeMap::from([(VALUE.to_owned(), head.to_text())]);
+        let mut metadata = self.metadata(self.head_name(), "head");
+        metadata.resource_version = version.map(Into::into);
+        let object = ConfigMap { metadata, data: Some(text), ..ConfigMap::default() };
+        let params = PostParams::default();
+        let written = match version {
+            Some(_) => within(self.api.replace(&self.head_name(), &params, &object)).await?,
+            None => within(self.api.create(&params, &object)).await?,
+        };
+        Ok(written.resource_version().unwrap_or_default())
+    }
+
+    fn metadata(&self, name: String, base: &str) -> ObjectMeta {
+        let labels = [(GROUP.to_owned(), self.group.clone()), (BASE.to_owned(), base.to_owned())];
+        ObjectMeta { name: Some(name), labels: Some(labels.into()), ..ObjectMeta::default() }
+    }
+
+    /// Writes an object that nothing names yet; what stands there is an attempt that came to nothing.
+    async fn put(&self, name: String, base: &str, value: Vec<u8>) -> Result<(), StoreError> {
+        if value.len() > MOST {
+            let (long, most) = (value.len(), MOST);
+            return Err(StoreError::Io(format!(
+                "{long} bytes are too much for an object of the cluster: expected at most {most}"
+            )));
+        }
+        let data = BTreeMap::from([(VALUE.to_owned(), ByteString(value))]);
+        let object = ConfigMap {
+            metadata: self.metadata(name.clone(), base),
+            binary_data: Some(data),
+            immutable: Some(true),
+            ..ConfigMap::default()
+        };
+        match within_raw(self.api.create(&PostParams::default(), &object)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                within(self.api.delete(&name, &DeleteParams::default())).await?;
+                within(self.api.create(&PostParams::default(), &object)).await.map(drop)
+            }
+            Err(problem) => Err(failed(&problem)),
+        }
+    }
+
+    async fn value(&self, name: String) -> Result<Vec<u8>, Missing> {
+        let found = within(self.api.get_opt(&name)).await?.ok_or(Missing::Gone)?;
+        let value = found.binary_data.and_then(|mut data| data.remove(VALUE));
+        value.map(|value| value.0).ok_or_else(|| StoreError::Damaged(format!("{name} holds no value")).into())
+    }
+
+    /// The records from number `from` on, as far as `head` names any.
+    async fn records(&self, head: &Head, from: u64) -> Result<Vec<(u64, Record)>, Missing> {
+        let mut records = Vec::new();
+        let mut next = from;
+        while next < head.next {
+            let packed = self.value(self.journal_name(next, head.epoch_of(next))).await?;
+            let written: Vec<Record> = unpack(&inflate(&packed)?, "an object of the journal")?;
+            if written.is_empty() {
+                return Err(StoreError::Damaged("an object of the journal holds nothing".into()).into());
+            }
+            for record in written {
+                records.push((next, record));
+                next += 1;
+            }
+        }
+        Ok(records)
+    }
+
+    /// What comes after the records before `from`; `None` where it is gone: then everything is to be read.
+    pub(super) async fn news(
+        &self,
+        head: &Head,
+        from: u64,
+    ) -> Result<Option<Vec<(u64, Record)>>, StoreError> {
+        match self.records(head, from).await {
+            Ok(records) => Ok(Some(records)),
+            Err(Missing::Gone) => Ok(None),
+            Err(Missing::Failed(problem)) => Err(problem),
+        }
+    }
+
+    /// Everything that the head names.
+    async fn all(&self, head: &Head) -> Result<Vec<Kept>, Missing> {
+        let base = &head.base;
+        let mut kept = Vec::new();
+        let names = (0..base.objects).map(|place| self.base_name(&base.id, place));
+        let mut objects = futures_util::stream::iter(names.map(|name| self.value(name))).buffered(AHEAD);
+        while let Some(packed) = objects.next().await {
+            let parts: Vec<Part> = unpack(&inflate(&packed?)?, "a part of the state")?;
+            kept.extend(parts.into_iter().map(|part| Kept::Part(base.before, part)));
+        }
+        let records = self.records(head, base.before).await?;
+        kept.extend(records.into_iter().map(|(number, record)| Kept::Record(number, Box::new(record))));
+        Ok(kept)
+    }
+
+    /// The newest of everything, with the head that names it.
+    pub(super) async fn load(&self) -> Result<Option<(Head, String, Vec<Kept>)>, StoreError> {
+        for _ in 0..TRIES {
+            let Some((head, version)) = self.head().await? else { return Ok(None) };
+            match self.all(&head).await {
+                Ok(kept) => return Ok(Some((head, version, kept))),
+                // Replaced while it was read.
+                Err(Missing::Gone) => {}
+                Err(Missing::Failed(problem)) => return Err(problem),
+            }
+        }
+        Err(StoreError::Damaged("objects that the head names are not there".into()))
+    }
+
+    /// Deletes what belongs to any base but this one: nothing names it any more.
+    async fn forget_all_but(&self, base: &str) -> Result<(), StoreError> {
+        let others = format!("{GROUP}={},{BASE}!={base},{BASE}!=head", self.group);
+        let params = ListParams::default().labels(&others);
+        within(self.api.delete_collection(&DeleteParams::default(), &params)).await.map(drop)
+    }
+}
+
+fn read_head(object: &ConfigMap) -> Result<(Head, String), StoreError> {
+    let text = object.data.as_ref().and_then(|data| data.get(VALUE)).map(String::as_str).unwrap_or_default();
+    let head = Head::from_text(text)
+        .map_err(|problem| StoreError::Damaged(format!("{}: {problem}", object.name_any())))?;
+    Ok((head, object.resource_version().unwrap_or_default()))
+}
+
+async fn within_raw<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let late = || kube::Error::Service(format!("no answer within {} s", PATIENCE.as_secs()).into());
+    tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(|_| Err(late()))
+}
+
+async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, StoreError> {
+    within_raw(request).await.map_err(|problem| failed(&problem))
+}
+
+fn failed(problem: &kube::Error) -> StoreError {
+    StoreError::Io(match problem {
+        kube::Error::Api(status) => format!("the API server: {}", status.message),
+        other => format!("the API server: {other}"),
+    })
+}
+
+/// The journal in the hands of who leads.
+pub(super) struct Journal {
+    objects: Objects,
+    runtime: Handle,
+    leading: Arc<Leading>,
+    head: Head,
+    version: String,
+    /// The base that is being written: its id, and how many objects it has so far.
+    base: Option<(String, u64)>,
+    /// Bytes written since the newest base.
+    behind: u64,
+    interval: Duration,
+    committed: Option<Instant>,
+}
+
+impl Journal {
+    /// Begins to write after `head`, in an epoch of its own.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else has begun meanwhile, or the API server fails.
+    pub(super) async fn begin(
+        objects: Objects,
+        leading: Arc<Leading>,
+        (head, version): (&Head, &str),
+        interval: Duration,
+    ) -> Result<Self, StoreError> {
+        let head = head.begun(head.next);
+        let version = objects.swap(&head, Some(version)).await?;
+        Ok(Self {
+            objects,
+            runtime: Handle::current(),
+            leading,
+            head,
+            version,
+            base: None,
+            behind: 0,
+            interval,
+            committed: None,
+        })
+    }
+
+    /// The first of all: `parts` are what the engine is.
+    pub(super) async fn create(objects: &Objects, base: &BaseParts) -> Result<(), StoreError> {
+        let id = base_id(0, base);
+        let mut place = 0;
+        for packed in packed_parts(&base.parts)? {
+            objects.put(objects.base_name(&id, place), &id, packed).await?;
+            place += 1;
+        }
+        let head = Head::new(Base { id, before: base.before, at: base.at, objects: place });
+        // Whoever else has made one meanwhile was first.
+        objects.swap(&head, None).await.map(drop)
+    }
+
+    async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        if changes.records.is_empty() && changes.base.is_none() {
+            // What was published is of no use here.
+            return Ok(());
+        }
+        let mut whole = None;
+        if let Some(parts) = &changes.base {
+            if parts.first == 0 {
+                self.base = Some((base_id(self.head.epoch(), parts), 0));
+            }
+            let (id, mut place) =
+                self.base.clone().ok_or_else(|| StoreError::Io("a base goes on that never began".into()))?;
+            for packed in packed_parts(&parts.parts)? {
+                self.objects.put(self.objects.base_name(&id, place), &id, packed).await?;
+                place += 1;
+            }
+            if parts.is_last {
+                whole = Some(Base { id: id.clone(), before: parts.before, at: parts.at, objects: place });
+            }
+            self.base = Some((id, place));
+        }
+        let follows = self.base.as_ref().map_or_else(|| self.head.base.id.clone(), |(id, _)| id.clone());
+        let mut next = self.head.next;
+        for (packed, count) in packed_records(&changes.records)? {
+            self.behind += packed.len() as u64;
+            let name = self.objects.journal_name(next, self.head.epoch());
+            self.objects.put(name, &follows, packed).await?;
+            next += count;
+        }
+        let is_whole = whole.is_some();
+        if next == self.head.next && !is_whole {
+            return Ok(());
+        }
+        let head = self.head.with(next, whole);
+        self.version = self.objects.swap(&head, Some(&self.version)).await?;
+        self.head = head;
+        if is_whole {
+            (self.base, self.behind) = (None, 0);
+            if let Err(problem) = self.objects.forget_all_but(&self.head.base.id).await {
+                tracing::debug!(target: "engine_server::kube", %problem, "what nothing names any more stays until the next base");
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_up(&mut self, from: u64) -> Result<(), StoreError> {
+        let Some((head, version)) = self.objects.head().await? else {
+            return Err(StoreError::Damaged("the head of the journal is gone".into()));
+        };
+        if head.epoch() != self.head.epoch() {
+            self.leading.lose("another replica has begun to write");
+            return Err(StoreError::InUse);
+        }
+        let begun = head.begun(from);
+        self.version = self.objects.swap(&begun, Some(&version)).await?;
+        self.head = begun;
+        self.base = None;
+        Ok(())
+    }
+}
+
+/// No two bases of one group have the same.
+fn base_id(epoch: u64, base: &BaseParts) -> String {
+    format!("{epoch}-{}-{:x}", base.before, base.at.as_millisecond())
+}
+
+/// Parts in as few objects as they need.
+fn packed_parts(parts: &[Part]) -> Result<Vec<Vec<u8>>, StoreError> {
+    parts.chunks(PARTS_AT_ONCE).map(packed).collect::<Result<Vec<_>, _>>().map(|packed| packed.concat())
+}
+
+fn packed(parts: &[Part]) -> Result<Vec<Vec<u8>>, StoreError> {
+    let whole = lz4_flex::compress_prepend_size(&pack(&parts)?);
+    if whole.len() <= MOST || parts.len() == 1 {
+        return Ok(vec![whole]);
+    }
+    let (one, other) = parts.split_at(parts.len() / 2);
+    Ok([packed(one)?, packed(other)?].concat())
+}
+
+/// Records in as few objects as they need, each with how many it has.
+fn packed_records(records: &[(u64, Record)]) -> Result<Vec<(Vec<u8>, u64)>, StoreError> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bare: Vec<&Record> = records.iter().map(|(_, record)| record).collect();
+    let whole = lz4_flex::compress_prepend_size(&pack(&bare)?);
+    if whole.len() <= MOST || records.len() == 1 {
+        return Ok(vec![(whole, records.len() as u64)]);
+    }
+    let (one, other) = records.split_at(records.len() / 2);
+    Ok([packed_records(one)?, packed_records(other)?].concat())
+}
+
+impl Store for Journal {
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        if !self.leading.is_held() {
+            return Err(StoreError::Io("this replica may not lead any more".into()));
+        }
+        // Many inputs, one write: the cluster's database is shared with everybody.
+        if let Some(committed) = self.committed.filter(|_| changes.base.is_none()) {
+            std::thread::sleep(self.interval.saturating_sub(committed.elapsed()));
+        }
+        let runtime = self.runtime.clone();
+        let written = runtime.block_on(self.write(changes));
+        self.committed = Some(Instant::now());
+        written
+    }
+
+    fn heal(&mut self, from: u64) -> Result<(), StoreError> {
+        if !self.leading.is_held() {
+            return Err(StoreError::Io("this replica may not lead now".into()));
+        }
+        let runtime = self.runtime.clone();
+        runtime.block_on(self.take_up(from))
+    }
+
+    fn load(&mut self, take: &mut dyn FnMut(Kept) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let runtime = self.runtime.clone();
+        let loaded = runtime.block_on(self.objects.load())?;
+        loaded.map_or(Ok(()), |(_, _, kept)| kept.into_iter().try_for_each(take))
+    }
+}
+
+impl Keep for Journal {
+    fn behind(&self) -> u64 {
+        self.behind
+    }
+}
