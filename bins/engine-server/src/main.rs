@@ -118,7 +118,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
         counters: settings.counters.clone(),
         store: settings.store.clone(),
         cluster,
-        replicas: settings.replicas.clone(),
+        replicas: settings.replicas.clone().map(|replicas| replicas.reached_at(addresses.0, &security)),
         limits: settings.limits.clone(),
     };
 

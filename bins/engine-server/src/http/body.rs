@@ -24,16 +24,7 @@ pub(crate) async fn json_object(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
-    let (most, patience) = Limits::of_a_body(request);
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > most as u64) {
-        return Err(too_large(most));
-    }
-    let body = within(patience, read(payload, most)).await?;
-    // What follows may take its time too.
-    if let Some(progress) = Progress::of(request) {
-        progress.note();
-    }
+    let body = bytes(request, payload).await?;
     if body.is_empty() {
         return Err(Problem::malformed("the body is empty: expected a JSON object"));
     }
@@ -44,6 +35,25 @@ pub(crate) async fn json_object(
         ));
     }
     parse(&body)
+}
+
+/// The body of `request`, whatever it is.
+///
+/// # Errors
+///
+/// 413 and 408 at the [`Limits`] of bytes and of time; 400 where it does not arrive whole.
+pub(crate) async fn bytes(request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Problem> {
+    let (most, patience) = Limits::of_a_body(request);
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
+    }
+    let body = within(patience, read(payload, most)).await?;
+    // What follows may take its time too.
+    if let Some(progress) = Progress::of(request) {
+        progress.note();
+    }
+    Ok(body)
 }
 
 /// What `reading` finds, unless it takes longer than `deadline`.

@@ -7,6 +7,7 @@ mod config;
 pub(crate) mod door;
 mod feedback;
 mod forecasts;
+mod forward;
 mod health;
 pub(crate) mod in_flight;
 mod manual;
@@ -33,6 +34,7 @@ use crate::security::{Security, Tls};
 use crate::state::State;
 use access::Access;
 use door::Door;
+use forward::Forwarder;
 use in_flight::InFlight;
 use problem::Problem;
 
@@ -57,10 +59,16 @@ pub(crate) fn serve(
     let workers = workers.min(most);
     let per_worker = most / workers;
     let in_flight = web::Data::new(InFlight::requests(limits.requests));
+    let forwarder = state.replica.is_some().then(|| web::Data::new(Forwarder::new()));
     let limits = web::Data::new(limits.clone());
     let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
     let app = move || {
         let rooms = App::new()
+            .configure(|app| {
+                if let Some(forwarder) = &forwarder {
+                    app.app_data(forwarder.clone());
+                }
+            })
             .app_data(state.clone())
             .app_data(refresh.clone())
             .app_data(limits.clone())
@@ -145,7 +153,8 @@ fn waiting(
         InitError = (),
     >,
 > {
-    resource(path, allowed).wrap(middleware::from_fn(in_flight::bounded))
+    let passed_on = middleware::from_fn(forward::to_the_leader);
+    resource(path, allowed).wrap(passed_on).wrap(middleware::from_fn(in_flight::bounded))
 }
 
 /// A resource that can only be read.

@@ -61,7 +61,7 @@ pub(crate) fn flags() -> [Arg; 9] {
         switch("replicated", "REPLICATED", "Be one of several replicas: one leads, the others know what it knows, take over from it, and serve reads meanwhile; state is kept in the cluster"),
         text("replica-group", "REPLICA_GROUP", "NAME", "Name of the replicas' lease, and what the names of their objects begin with").default_value("engine-server"),
         text("replica-namespace", "REPLICA_NAMESPACE", "NAMESPACE", "Where those are [default: the pod's namespace, or that of KUBECONFIG]"),
-        text("replica-address", "REPLICA_ADDRESS", "URL", "Where the others reach this one, e.g. http://10.1.2.3:80, told to whoever asks a follower to write [default: nobody is told]"),
+        text("replica-address", "REPLICA_ADDRESS", "URL", "Where the others reach this one, e.g. http://10.1.2.3:80: what only the leader does is passed on to it, but not by https [default: where it listens, if that is one address]"),
         text("lease-seconds", "LEASE_SECONDS", "SECONDS", "How long a leader that is not heard of is waited for, 1 to 3600").default_value("15"),
         text("commit-interval-ms", "COMMIT_INTERVAL_MS", "MILLISECONDS", "Shortest time from one write of the replicas' state to the next, 0 to 10000: what waits is written together").default_value("200"),
     ]

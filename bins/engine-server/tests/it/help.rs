@@ -195,8 +195,9 @@ fn help_reads_so() {
               Where those are [default: the pod's namespace, or that of KUBECONFIG] [env:
               REPLICA_NAMESPACE=]
           --replica-address <URL>
-              Where the others reach this one, e.g. http://10.1.2.3:80, told to whoever asks a follower
-              to write [default: nobody is told] [env: REPLICA_ADDRESS=]
+              Where the others reach this one, e.g. http://10.1.2.3:80: what only the leader does is
+              passed on to it, but not by https [default: where it listens, if that is one address]
+              [env: REPLICA_ADDRESS=]
           --lease-seconds <SECONDS>
               How long a leader that is not heard of is waited for, 1 to 3600 [env: LEASE_SECONDS=]
               [default: 15]

@@ -47,19 +47,20 @@ impl Election {
         }
     }
 
-    /// Looks at the lease, and does what is to be done about it: `leading` is renewed where it is ours.
+    /// Looks at the lease, and does what is to be done about it: `leading` is renewed where it is ours. Answers how
+    /// long it is somebody else's at least.
     ///
     /// # Errors
     ///
     /// The API server does not answer, or somebody else was faster.
-    pub(super) async fn turn(&mut self, leading: &Leading) -> Result<(), kube::Error> {
+    pub(super) async fn turn(&mut self, leading: &Leading) -> Result<Option<Duration>, kube::Error> {
         let found = self.within(self.api.get_opt(&self.group)).await?;
         let seen = found.as_ref().map(|lease| self.seen(lease));
         self.watch.see(seen, Instant::now());
         self.object = found;
         let step = self.watch.step(&self.me, Instant::now());
-        if matches!(step, Step::Wait(_)) {
-            return Ok(());
+        if let Step::Wait(left) = step {
+            return Ok(Some(left));
         }
         let asked = Instant::now();
         let lease = self.lease(step, Some(&self.me));
@@ -71,7 +72,7 @@ impl Election {
         leading.renew(asked, self.terms.lasts);
         self.watch.see(Some(self.seen(&written)), Instant::now());
         self.object = Some(written);
-        Ok(())
+        Ok(None)
     }
 
     /// Gives it back, if it is ours.

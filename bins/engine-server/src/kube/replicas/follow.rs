@@ -68,9 +68,14 @@ impl Follower {
     /// Follows, leads, and keeps the lease, for ever.
     pub(super) async fn run(mut self, mut election: Election, terms: Terms, lead: Lead) {
         let mut lead = Some(lead);
-        let pause = terms.retry.min(LONGEST_PAUSE);
+        let mut left = None;
         loop {
-            let pause = if self.replica.leads() { terms.retry } else { pause };
+            let pause = match left.take() {
+                _ if self.replica.leads() => terms.retry,
+                // Looked at as soon as it may be over.
+                Some(left) => terms.retry.min(LONGEST_PAUSE).min(left),
+                None => terms.retry.min(LONGEST_PAUSE),
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.replica.resigns.notified() => {
@@ -88,8 +93,11 @@ impl Follower {
                     }
                 }
             }
-            if let Err(problem) = election.turn(&self.replica.leading).await {
-                tracing::warn!(target: "engine_server::kube", %problem, "the lease cannot be looked at, or another replica was faster");
+            match election.turn(&self.replica.leading).await {
+                Ok(others) => left = others,
+                Err(problem) => {
+                    tracing::warn!(target: "engine_server::kube", %problem, "the lease cannot be looked at, or another replica was faster");
+                }
             }
             *self.replica.leader.lock().unwrap_or_else(PoisonError::into_inner) = election.address();
             if self.replica.leads() {
@@ -176,7 +184,8 @@ impl Follower {
             }
         };
         let start = crate::store::start_input(&self.state);
-        let keeper = Keeper::new(Box::new(journal), Arc::clone(&known.outcomes), known.next, 0);
+        let behind = known.next.saturating_sub(known.head.base.before);
+        let keeper = Keeper::new(Box::new(journal), Arc::clone(&known.outcomes), known.next, behind);
         self.replica.leads.store(true, Ordering::Release);
         tracing::info!(target: "engine_server::kube", next = known.next, "this replica leads");
         let done = tokio::task::spawn_blocking(move || lead(keeper, start));

@@ -25,8 +25,9 @@ pub(super) struct Head {
     pub(super) base: Base,
     /// Number of the next record.
     pub(super) next: u64,
-    /// How often records were taken back that somebody may have read.
-    taken_back: u64,
+    /// How often it went on otherwise than whoever followed could know: records were taken back, or something was
+    /// decided without being written down, and a base says what came of it.
+    breaks: u64,
 }
 
 /// From which record on names are of which epoch.
@@ -63,7 +64,7 @@ impl Head {
     /// The first one, of a journal that begins with that base.
     pub(super) fn new(base: Base) -> Self {
         let epochs = vec![Epoch { number: 1, from: base.before }];
-        Self { format: FORMAT, epochs, next: base.before, base, taken_back: 0 }
+        Self { format: FORMAT, epochs, next: base.before, base, breaks: 0 }
     }
 
     /// The newest epoch.
@@ -81,9 +82,15 @@ impl Head {
         let mut begun = self.clone();
         begun.epochs.retain(|epoch| epoch.from < from);
         begun.epochs.push(Epoch { number: self.epoch() + 1, from });
-        begun.taken_back += u64::from(from < self.next);
+        begun.breaks += u64::from(from < self.next);
         begun.next = from;
         begun
+    }
+
+    /// The same with a base that does not follow from what was written before it.
+    pub(super) fn broken(mut self) -> Self {
+        self.breaks += 1;
+        self
     }
 
     /// The same with records up to `next`, and with another base, where one is whole.
@@ -100,7 +107,7 @@ impl Head {
 
     /// What whoever has acted upon the records before `next`, up to `known`, has to read.
     pub(super) fn after(&self, known: &Self, next: u64) -> Follow {
-        if self.taken_back != known.taken_back || self.next < next || self.base.before > next {
+        if self.breaks != known.breaks || self.next < next || self.base.before > next {
             Follow::Anew
         } else if self.next == next {
             Follow::Nothing
@@ -178,6 +185,8 @@ mod tests {
             // What lies between is gone.
             (known.with(30, Some(base(20))), 5, Follow::Anew),
             (known.with(30, Some(base(5))), 5, Follow::From(5)),
+            // The base says something else than the records before it.
+            (known.with(5, Some(base(5))).broken(), 5, Follow::Anew),
         ] {
             assert_eq!(newer.after(&known, next), expected, "{newer:?}");
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::Part;
-use engine::journal::{BaseParts, Changes, Kept, Record, Store, StoreError};
+use engine::journal::{BaseParts, Changes, Input, Kept, Record, Store, StoreError};
 use futures_util::StreamExt as _;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -231,6 +231,8 @@ pub(super) struct Journal {
     version: String,
     /// The base that is being written: its id, and how many objects it has so far.
     base: Option<(String, u64)>,
+    /// Whether something was decided since the newest base that is not written down.
+    is_broken: bool,
     /// Bytes written since the newest base.
     behind: u64,
     interval: Duration,
@@ -258,6 +260,7 @@ impl Journal {
             head,
             version,
             base: None,
+            is_broken: false,
             behind: 0,
             interval,
             committed: None,
@@ -282,6 +285,7 @@ impl Journal {
             // What was published is of no use here.
             return Ok(());
         }
+        self.is_broken |= changes.records.iter().any(|(_, record)| matches!(record.input, Input::Unrecorded));
         let mut whole = None;
         if let Some(parts) = &changes.base {
             if parts.first == 0 {
@@ -310,11 +314,14 @@ impl Journal {
         if next == self.head.next && !is_whole {
             return Ok(());
         }
-        let head = self.head.with(next, whole);
+        let mut head = self.head.with(next, whole);
+        if is_whole && self.is_broken {
+            head = head.broken();
+        }
         self.version = self.objects.swap(&head, Some(&self.version)).await?;
         self.head = head;
         if is_whole {
-            (self.base, self.behind) = (None, 0);
+            (self.base, self.behind, self.is_broken) = (None, 0, false);
             if let Err(problem) = self.objects.forget_all_but(&self.head.base.id).await {
                 tracing::debug!(target: "engine_server::kube", %problem, "what nothing names any more stays until the next base");
             }
@@ -333,7 +340,8 @@ impl Journal {
         let begun = head.begun(from);
         self.version = self.objects.swap(&begun, Some(&version)).await?;
         self.head = begun;
-        self.base = None;
+        // What was decided meanwhile is in the next base alone.
+        (self.base, self.is_broken) = (None, true);
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod journal;
 mod leading;
 mod lease;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::security::Security;
 use crate::state::State;
 use elect::Election;
 use journal::Objects;
@@ -42,6 +44,16 @@ pub(crate) struct ReplicaSettings {
     pub(crate) commit_interval: Duration,
     /// Where this replica is reached by the others.
     pub(crate) address: Option<String>,
+}
+
+impl ReplicaSettings {
+    /// The same, reached where it listens if nobody says otherwise, and if that is one address without certificates.
+    pub(crate) fn reached_at(mut self, listens: SocketAddr, security: &Security) -> Self {
+        if self.address.is_none() && !listens.ip().is_unspecified() && security.tls.is_none() {
+            self.address = Some(format!("http://{listens}"));
+        }
+        self
+    }
 }
 
 /// What a replica is by now.

@@ -1,7 +1,7 @@
 //! An API server on loopback that speaks the protocol of a real one: lists in pages, watches with bookmarks, versions,
 //! conflicts, the status' own door, server-side apply, schemas; and that fails when it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -51,6 +51,8 @@ struct Shared {
     news: watch::Sender<u64>,
     requests: AtomicU64,
     writes: Mutex<Vec<Write>>,
+    /// What was asked for, as roles have it.
+    verbs: Mutex<BTreeSet<(String, String)>>,
     is_down: AtomicBool,
 }
 
@@ -85,6 +87,7 @@ impl Api {
             news: watch::Sender::new(0),
             requests: 0.into(),
             writes: Mutex::default(),
+            verbs: Mutex::default(),
             is_down: false.into(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -159,6 +162,16 @@ impl Api {
     /// How many requests there were.
     pub(crate) fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// Begins to take note of what is asked for.
+    pub(crate) fn forget_verbs(&self) {
+        self.shared.verbs.lock().unwrap().clear();
+    }
+
+    /// What was asked for so far: resources of their groups, each with the verb that a role has to allow.
+    pub(crate) fn verbs(&self) -> BTreeSet<(String, String)> {
+        self.shared.verbs.lock().unwrap().clone()
     }
 
     /// Every write so far.
@@ -241,6 +254,7 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
     let Some(target) = Target::of(request.path()) else {
         return failure(&Failure::new(404, "NotFound", "the server could not find the requested resource"));
     };
+    shared.verbs.lock().unwrap().insert(verb(&request, &target, &query));
     let meta_only = request
         .headers()
         .get("accept")
@@ -264,6 +278,26 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
             HttpResponse::build(StatusCode::from_u16(code).unwrap()).json(&*object)
         }
     }
+}
+
+/// The verb of a request and its resource, as a role names them.
+fn verb(request: &HttpRequest, target: &Target, query: &Query) -> (String, String) {
+    let is_one = !target.key.name.is_empty();
+    let verb = match *request.method() {
+        Method::GET if query.contains_key("watch") => "watch",
+        Method::GET if is_one => "get",
+        Method::GET => "list",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if is_one => "delete",
+        Method::DELETE => "deletecollection",
+        _ => "?",
+    };
+    let (group, rest) = target.key.resource.split_once('/').unwrap();
+    let resource = rest.rsplit('/').next().unwrap();
+    let door = if target.is_status { "/status" } else { "" };
+    (format!("{group}/{resource}{door}"), verb.to_owned())
 }
 
 fn is_cut_off(request: &HttpRequest, faults: &Faults) -> bool {

@@ -3,6 +3,7 @@
 
 mod api;
 mod configured;
+mod deployed;
 mod faults;
 mod many;
 mod origin;
