@@ -18,6 +18,8 @@ use crate::store::{self, Queue, StoreSettings};
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// How often is looked for what a start waits for.
 const LOOK: Duration = Duration::from_millis(5);
+/// Pause between two attempts to write.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Where what there was is, and what goes on.
 pub(crate) struct Beginning {
@@ -65,7 +67,9 @@ impl Beginning {
         let (from, lead) = (cluster.clone(), Arc::clone(&state));
         let lead = move |keeper, start| {
             store::start(&lead, keeper)?;
-            lead.act_and_wait(start)?;
+            if insist(&lead, &start).is_none() {
+                return Ok(());
+            }
             self.cluster = Some(cluster);
             self.go_on()
         };
@@ -87,7 +91,12 @@ impl Beginning {
         if state.engine().config(&state.default_id).is_none() {
             let overrides = Overrides::default();
             let input = Input::Configure { id: state.default_id.clone(), overrides, refused: None };
-            if let Answer::Configured(configured) = state.act_and_wait(input)? {
+            let answer = if state.replica.is_some() {
+                insist(&state, &input)
+            } else {
+                Some(state.act_and_wait(input)?)
+            };
+            if let Some(Answer::Configured(configured)) = answer {
                 configured?;
             }
         }
@@ -121,4 +130,21 @@ impl Beginning {
 
 fn is_published(state: &State) -> bool {
     state.board.len() >= state.engine().len()
+}
+
+/// Has the engine act upon `input`, however long it takes until that can be kept. `None`: it is somebody else's by now.
+fn insist(state: &State, input: &Input) -> Option<Answer> {
+    loop {
+        match state.act_and_wait(input.clone()) {
+            Ok(answer) => return Some(answer),
+            Err(problem) if state.life.is_stopping() => {
+                tracing::warn!(%problem, "stopping before this replica has begun to lead");
+                return None;
+            }
+            Err(problem) => {
+                tracing::warn!(%problem, "this replica is to lead, and cannot write yet");
+                std::thread::sleep(AGAIN);
+            }
+        }
+    }
 }

@@ -180,6 +180,8 @@ impl State {
 
     /// Evaluates what is due, unless whoever writes things down does that. `None`: it does.
     pub(crate) fn tick(&self, now: Timestamp) -> Option<Tick> {
+        // With the engine in hand: it is not replaced meanwhile.
+        let mut engine = self.engine();
         let is_written = match &self.replica {
             Some(replica) if !replica.leads() => !replica.strays(),
             _ => self.queue.as_ref().is_some_and(Queue::is_moving),
@@ -187,7 +189,6 @@ impl State {
         if is_written {
             return None;
         }
-        let mut engine = self.engine();
         let due = engine.next_due();
         if let Some(queue) = &self.queue
             && due.is_some_and(|due| due <= now)

@@ -18,6 +18,8 @@ use crate::state::State;
 
 /// Longest that the leader's answer is waited for: it waits for the cluster itself.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// Longest that a connection may take: a node that is gone answers nothing.
+const CONNECT: Duration = Duration::from_secs(1);
 /// Longest answer: those to writes are short.
 const LONGEST_ANSWER: usize = 1 << 20;
 /// Who has passed a request on; whoever reads its own name passes it on no further.
@@ -31,7 +33,9 @@ pub(crate) struct Forwarder(Client<HttpConnector, Full<web::Bytes>>);
 
 impl Forwarder {
     pub(crate) fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT));
+        Self(Client::builder(TokioExecutor::new()).build(connector))
     }
 }
 

@@ -62,8 +62,8 @@ pub(crate) fn flags() -> [Arg; 9] {
         text("replica-group", "REPLICA_GROUP", "NAME", "Name of the replicas' lease, and what the names of their objects begin with").default_value("engine-server"),
         text("replica-namespace", "REPLICA_NAMESPACE", "NAMESPACE", "Where those are [default: the pod's namespace, or that of KUBECONFIG]"),
         text("replica-address", "REPLICA_ADDRESS", "URL", "Where the others reach this one, e.g. http://10.1.2.3:80: what only the leader does is passed on to it, but not by https [default: where it listens, if that is one address]"),
-        text("lease-seconds", "LEASE_SECONDS", "SECONDS", "How long a leader that is not heard of is waited for, 1 to 3600").default_value("15"),
-        text("commit-interval-ms", "COMMIT_INTERVAL_MS", "MILLISECONDS", "Shortest time from one write of the replicas' state to the next, 0 to 10000: what waits is written together").default_value("200"),
+        text("lease-seconds", "LEASE_SECONDS", "SECONDS", "How long a leader that is not heard of is waited for, 1 to 3600").default_value("10"),
+        text("commit-interval-ms", "COMMIT_INTERVAL_MS", "MILLISECONDS", "Shortest time from one write of the replicas' state to the next, 0 to 2000: what waits is written together").default_value("200"),
     ]
 }
 
@@ -138,11 +138,11 @@ impl ReplicaSettings {
             return Err(given.wrong("replica-address", &"expected a URL, e.g. http://10.1.2.3:80"));
         }
         let lease_seconds =
-            given.within("lease-seconds", "a whole number of seconds in [1, 3600]", 1..=3_600, 15)?;
+            given.within("lease-seconds", "a whole number of seconds in [1, 3600]", 1..=3_600, 10)?;
         let milliseconds = given.within(
             "commit-interval-ms",
-            "a whole number of milliseconds in [0, 10000]",
-            0..=10_000,
+            "a whole number of milliseconds in [0, 2000]",
+            0..=2_000,
             200,
         )?;
         if !given.switch("replicated")? {

@@ -109,6 +109,8 @@ async fn leave(cluster: &Cluster, id: &ScheduleId) -> Result<(), Refused> {
     let stay = *id == cluster.state.default_id;
     cluster.state.act(Input::LeaveCluster { id: id.clone(), stay }).await?;
     tracing::info!(target: "engine_server::kube", schedule = %id, "its object is gone");
+    cluster.objects().unsettle_refused();
+    cluster.unsettled.notify_one();
     Ok(())
 }
 
@@ -131,18 +133,20 @@ async fn enter(cluster: &Cluster, id: &ScheduleId, object: &Object) -> Result<Ou
     };
     let namespace = id.namespace();
     wanted.flavours = cluster.objects().discovered(namespace).and_then(|found| found.flavours.clone());
-    outcome.problem = problem.or(put_in_force(cluster, id, wanted).await?);
+    let refused = put_in_force(cluster, id, wanted).await?;
+    outcome.is_one_too_many = matches!(refused, Some((_, true)));
+    outcome.problem = problem.or(refused.map(|(problem, _)| problem));
     outcome.discovery_interval =
         state.engine().number(id, Setting::DiscoveryInterval).map(Duration::from_secs_f64);
     Ok(outcome)
 }
 
-/// Answers what is wrong with it, where it is not in force.
+/// Answers what is wrong with it, where it is not in force, and whether that is for want of room.
 async fn put_in_force(
     cluster: &Cluster,
     id: &ScheduleId,
     wanted: Overrides,
-) -> Result<Option<String>, Refused> {
+) -> Result<Option<(String, bool)>, Refused> {
     let state = &cluster.state;
     if state.engine().asked_in_cluster(id) == Some(&wanted) {
         return Ok(None);
@@ -156,9 +160,9 @@ async fn put_in_force(
             for field in &problems {
                 named.push(spec::field_of_setting(&field.pointer), &field.problem);
             }
-            named.to_string()
+            (named.to_string(), false)
         }
-        full @ ConfigureError::TooManySchedules { .. } => full.to_string(),
+        full @ ConfigureError::TooManySchedules { .. } => (full.to_string(), true),
     }))
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Outcome {
     pub(super) generation: Option<i64>,
     /// Why it is not in force, where it is not.
     pub(super) problem: Option<String>,
+    /// Whether that is since there are as many schedules as there may be.
+    pub(super) is_one_too_many: bool,
     /// How often its flavours are to be looked for, where it says so.
     pub(super) discovery_interval: Option<Duration>,
 }
@@ -125,6 +127,7 @@ impl Objects {
         namespace: Option<&str>,
         all: BTreeMap<String, BTreeMap<String, Labels>>,
     ) {
+        self.deployment_news += 1;
         let stays = |other: &String| namespace.is_some_and(|namespace| namespace != other);
         let mut now: BTreeMap<_, _> = self
             .deployments
@@ -172,6 +175,12 @@ impl Objects {
         let is_here = |id: &ScheduleId| namespace.is_none_or(|namespace| namespace == id.namespace());
         let here = self.outcomes.iter().filter(|(id, _)| is_here(id));
         here.filter_map(|(_, outcome)| outcome.discovery_interval).min().unwrap_or(DISCOVERY_INTERVAL)
+    }
+
+    /// Asks for a look at those that were one too many: there may be room by now.
+    pub(super) fn unsettle_refused(&mut self) {
+        let refused = self.outcomes.iter().filter(|(_, outcome)| outcome.is_one_too_many);
+        self.unsettled.extend(refused.map(|(id, _)| id.clone()));
     }
 
     /// Asks for a look at these.

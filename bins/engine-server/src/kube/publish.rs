@@ -54,6 +54,7 @@ struct Written {
     asked: Asked,
     sequence: Option<u64>,
     valid_until: Option<Timestamp>,
+    evaluated_at: Option<Timestamp>,
     at: Instant,
 }
 
@@ -71,7 +72,7 @@ struct Standing {
 
 /// What became of a write.
 enum Ended {
-    Written(Written),
+    Written(Box<Written>),
     /// Another one was there first, or the object has changed meanwhile.
     Conflict,
     /// The object is gone.
@@ -138,7 +139,9 @@ pub(super) async fn publish(cluster: &Arc<Cluster>) {
                 break;
             }
             if under_way.len() >= room || clock < resumes {
-                wait = wait.min(resumes.saturating_duration_since(clock).max(Duration::from_millis(1)));
+                if clock < resumes {
+                    wait = wait.min(resumes - clock);
+                }
                 break;
             }
             let Some(first) = queue.due.first() else { break };
@@ -164,12 +167,14 @@ pub(super) async fn publish(cluster: &Arc<Cluster>) {
         metrics::gauge!("kubernetes_status_lag_seconds").set(overdue.as_secs_f64());
         tokio::select! {
             () = cluster.changes.some() => {}
-            Some((id, ended)) = under_way.next(), if !under_way.is_empty() => {
-                if matches!(ended, Ended::Throttled(_) | Ended::Unavailable(_)) {
+            Some((id, began, ended)) = under_way.next(), if !under_way.is_empty() => {
+                let failed = matches!(ended, Ended::Throttled(_) | Ended::Unavailable(_));
+                // Those that were under way beside the first that failed say nothing new.
+                if failed && began >= resumes {
                     outages = outages.saturating_add(1);
                     let asked = if let Ended::Throttled(Some(asked)) = &ended { *asked } else { Duration::ZERO };
                     resumes = Instant::now() + pause(outages, chance(&id)).max(asked);
-                } else {
+                } else if !failed {
                     outages = 0;
                 }
                 end(cluster, &mut queue, &id, ended);
@@ -210,6 +215,11 @@ impl Standing {
         if published.map(|published| published.sequence) == written.sequence {
             return None;
         }
+        let evaluated_at = published.map(|published| published.schedule.evaluated_at);
+        if evaluated_at < written.evaluated_at {
+            // The clock was set back: by the new one what is written holds for too long.
+            return Some(not_before.max(written.at + SHORTEST));
+        }
         let left = written.valid_until.map_or(Duration::ZERO, |valid_until| until(valid_until, now()));
         let lead = LEAD.min(left / 5);
         Some(not_before.max(clock + left.saturating_sub(lead)))
@@ -246,6 +256,7 @@ struct Content {
     asked: Asked,
     sequence: Option<u64>,
     valid_until: Option<Timestamp>,
+    evaluated_at: Option<Timestamp>,
 }
 
 fn content(cluster: &Cluster, id: &ScheduleId) -> Option<(Object, Content)> {
@@ -269,6 +280,7 @@ fn content(cluster: &Cluster, id: &ScheduleId) -> Option<(Object, Content)> {
         status: serde_json::to_value(facts.status()).unwrap_or_default(),
         sequence: published.map(|published| published.sequence),
         valid_until: published.map(|published| published.schedule.valid_until),
+        evaluated_at: published.map(|published| published.schedule.evaluated_at),
         asked,
     };
     Some((object, content))
@@ -280,7 +292,8 @@ async fn write(
     id: ScheduleId,
     object: Object,
     content: Content,
-) -> (ScheduleId, Ended) {
+) -> (ScheduleId, Instant, Ended) {
+    let began = Instant::now();
     let api = cluster.schedules(Some(id.namespace()));
     let resource = super::resource();
     let apply = json!({
@@ -297,8 +310,15 @@ async fn write(
         Err(_) => Ended::Unavailable(format!("no answer within {} s", LONGEST_WRITE.as_secs())),
         Ok(Ok(answer)) => {
             note(&cluster, &id, &answer);
-            let Content { asked, sequence, valid_until, .. } = content;
-            Ended::Written(Written { uid: object.uid, asked, sequence, valid_until, at: Instant::now() })
+            let Content { asked, sequence, valid_until, evaluated_at, .. } = content;
+            Ended::Written(Box::new(Written {
+                uid: object.uid,
+                asked,
+                sequence,
+                valid_until,
+                evaluated_at,
+                at: Instant::now(),
+            }))
         }
         Ok(Err(kube::Error::Api(status))) => match status.code {
             404 | 410 => Ended::Gone,
@@ -319,7 +339,7 @@ async fn write(
         },
         Ok(Err(problem)) => Ended::Unavailable(problem.to_string()),
     };
-    (id, ended)
+    (id, began, ended)
 }
 
 fn note(cluster: &Cluster, id: &ScheduleId, newest: &DynamicObject) {
@@ -345,7 +365,7 @@ fn end(cluster: &Cluster, queue: &mut Queue, id: &ScheduleId, ended: Ended) {
     let clock = Instant::now();
     let retry = match ended {
         Ended::Written(written) => {
-            standing.written = Some(written);
+            standing.written = Some(*written);
             (standing.failures, standing.not_before) = (0, None);
             look(cluster, queue, id);
             return;

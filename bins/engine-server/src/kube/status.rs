@@ -59,7 +59,8 @@ impl Facts<'_> {
         let schedule = self.view.and_then(View::published).map(|published| &published.schedule);
         if let Some(problem) = &self.outcome.problem {
             let kept = if self.view.is_some() { "; what was in force before stays" } else { "" };
-            (true, "InvalidSpec", format!("{problem}{kept}"))
+            let reason = if self.outcome.is_one_too_many { "TooManySchedules" } else { "InvalidSpec" };
+            (true, reason, format!("{problem}{kept}"))
         } else if !self.flavour_problems.is_empty() {
             (true, "InvalidFlavours", self.flavour_problems.join("; "))
         } else if schedule.is_some_and(|schedule| schedule.forecast.now.is_none()) {

@@ -251,11 +251,12 @@ async fn discover(cluster: Arc<Cluster>, scope: Option<String>) {
         // Where it fails the watch fails, too, and says so.
         let Ok(Ok(list)) = answer else { continue };
         let mut objects = cluster.objects();
+        objects.unsettle_refused();
         // What came by the watch meanwhile is newer than the list may be.
         if objects.deployment_news() == before {
             objects.put_deployments(scope.as_deref(), by_namespace(list.items));
-            drop(objects);
-            cluster.unsettled.notify_one();
         }
+        drop(objects);
+        cluster.unsettled.notify_one();
     }
 }

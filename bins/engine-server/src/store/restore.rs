@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use engine::journal::{Input, Kept, Outcomes, Store, StoreError, recover_shown};
+use engine::journal::{Input, Kept, Outcomes, Record, Store, StoreError, recover, recover_shown};
 use engine::{Board, Engine, EngineOptions, Part, Publisher as _, StoredOptions};
 use models::CarbonTarget;
 
 use super::{Disk, Keeper, StoreSettings};
 use crate::logging::EvaluationLog;
-use crate::state::State;
+use crate::state::{State, now};
 
 /// Opens the store of that folder, made where there is none.
 ///
@@ -104,6 +104,7 @@ pub(crate) fn recover_into(state: &State, store: &mut dyn Store, show: bool) -> 
     }
     state.put_engine(engine);
     if show {
+        show_the_rest(state, store, &shown)?;
         for (id, view) in shown.page(None, usize::MAX) {
             state.board.publish(&id, &view);
         }
@@ -114,6 +115,27 @@ pub(crate) fn recover_into(state: &State, store: &mut dyn Store, show: bool) -> 
         }
     }
     Ok(Recovery { outcomes, next, records })
+}
+
+/// What none of the records published is shown as it would be decided now, by an engine that nobody else has.
+fn show_the_rest(state: &State, store: &mut dyn Store, shown: &Arc<Board>) -> Result<(), StoreError> {
+    let targets = &state.options.targets;
+    let Some(recovered) = recover(store, &state.registry, targets, &mut |_, _| ())? else { return Ok(()) };
+    let decided = Arc::new(Board::default());
+    let mut engine = recovered.engine.with_board(Arc::clone(&decided));
+    let missing = engine.schedules().any(|id| shown.view(id).is_none());
+    if !missing {
+        return Ok(());
+    }
+    let options = Box::new(StoredOptions::from(engine.options()));
+    engine.apply(&Record { at: now(), input: Input::Start { options, refused: BTreeMap::new() } });
+    while engine.next_due().is_some_and(|due| due <= now()) && engine.tick(now()).evaluated > 0 {}
+    for (id, view) in decided.page(None, usize::MAX) {
+        if shown.view(&id).is_none() {
+            shown.publish(&id, &view);
+        }
+    }
+    Ok(())
 }
 
 /// What a process that decides begins with: its options.

@@ -200,9 +200,9 @@ fn help_reads_so() {
               [env: REPLICA_ADDRESS=]
           --lease-seconds <SECONDS>
               How long a leader that is not heard of is waited for, 1 to 3600 [env: LEASE_SECONDS=]
-              [default: 15]
+              [default: 10]
           --commit-interval-ms <MILLISECONDS>
-              Shortest time from one write of the replicas' state to the next, 0 to 10000: what waits is
+              Shortest time from one write of the replicas' state to the next, 0 to 2000: what waits is
               written together [env: COMMIT_INTERVAL_MS=] [default: 200]
 
     Carbon forecasts:

@@ -87,7 +87,10 @@ impl Election {
 
     /// Where the leader is reached.
     pub(super) fn address(&self) -> Option<String> {
-        self.watch.holder()?;
+        // One that is over leads to nobody.
+        if matches!(self.watch.step(&self.me, Instant::now()), Step::Take | Step::Create) {
+            return None;
+        }
         self.object.as_ref()?.annotations().get(ADDRESS).cloned()
     }
 

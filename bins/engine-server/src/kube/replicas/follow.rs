@@ -28,6 +28,8 @@ pub(super) struct Follower {
     interval: Duration,
     /// What is known.
     known: Option<Known>,
+    /// Where the engine tells what it publishes: nobody asks for it as long as this one follows.
+    outcomes: Arc<Outcomes>,
 }
 
 struct Known {
@@ -35,7 +37,6 @@ struct Known {
     version: String,
     /// Number of the next record to act upon.
     next: u64,
-    outcomes: Arc<Outcomes>,
 }
 
 /// What was read, for whoever makes an engine of it.
@@ -51,7 +52,7 @@ impl Store for Loaded {
     }
 
     fn load(&mut self, take: &mut dyn FnMut(Kept) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        self.0.drain(..).try_for_each(take)
+        self.0.iter().cloned().try_for_each(take)
     }
 }
 
@@ -62,7 +63,7 @@ impl Follower {
         objects: Objects,
         interval: Duration,
     ) -> Self {
-        Self { state, replica, objects, interval, known: None }
+        Self { state, replica, objects, interval, known: None, outcomes: Arc::default() }
     }
 
     /// Follows, leads, and keeps the lease, for ever.
@@ -85,6 +86,7 @@ impl Follower {
                 }
             }
             if !self.replica.leads() {
+                self.outcomes.take();
                 match self.follow().await {
                     Ok(()) => self.replica.hear(),
                     Err(problem) => {
@@ -157,10 +159,12 @@ impl Follower {
         let Some((head, version, kept)) = self.objects.load().await? else {
             return Ok(());
         };
-        let Recovery { outcomes, next, .. } = recover_into(&self.state, &mut Loaded(kept), true)?;
-        outcomes.take();
-        self.known = Some(Known { head, version, next, outcomes });
+        // From here on it decides nothing for itself: least of all with the engine that it is given now.
+        self.replica.hear();
         self.replica.strayed.store(false, Ordering::Release);
+        let Recovery { outcomes, next, .. } = recover_into(&self.state, &mut Loaded(kept), true)?;
+        self.outcomes = outcomes;
+        self.known = Some(Known { head, version, next });
         self.replica.follows.store(true, Ordering::Release);
         Ok(())
     }
@@ -185,12 +189,18 @@ impl Follower {
         };
         let start = crate::store::start_input(&self.state);
         let behind = known.next.saturating_sub(known.head.base.before);
-        let keeper = Keeper::new(Box::new(journal), Arc::clone(&known.outcomes), known.next, behind);
+        let keeper = Keeper::new(Box::new(journal), Arc::clone(&self.outcomes), known.next, behind);
         self.replica.leads.store(true, Ordering::Release);
         tracing::info!(target: "engine_server::kube", next = known.next, "this replica leads");
-        let done = tokio::task::spawn_blocking(move || lead(keeper, start));
-        done.await??;
-        metrics::gauge!("replica_leads").set(1.0);
+        self.outcomes.take();
+        // The lease is renewed meanwhile.
+        tokio::spawn(async move {
+            let begun = tokio::task::spawn_blocking(move || lead(keeper, start)).await;
+            if let Err(problem) = begun.map_err(anyhow::Error::from).and_then(|begun| begun) {
+                tracing::error!(target: "engine_server::kube", problem = format!("{problem:#}"), "this replica cannot lead: its process ends");
+                std::process::exit(1);
+            }
+        });
         Ok(None)
     }
 
@@ -228,5 +238,4 @@ async fn apply(state: &State, known: &mut Known, records: Vec<(u64, Record)>) {
         drop(engine);
         known.next = number + 1;
     }
-    known.outcomes.take();
 }

@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, ResourceExt};
 use tokio::runtime::Handle;
 
 use super::head::{Base, Head};
@@ -34,8 +34,13 @@ const TRIES: usize = 5;
 const GROUP: &str = "carbon-aware-decision-engine/group";
 /// Which base it belongs to, or follows.
 const BASE: &str = "carbon-aware-decision-engine/base";
-/// Where the value stands in an object.
+/// Where the value stands in an object, and in how many objects where one does not hold it.
 const VALUE: &str = "value";
+const PIECES: &str = "pieces";
+/// More than anything needs.
+const MOST_PIECES: usize = 4_096;
+/// Each object counts for at least so many bytes: what is many is read one after the other at a start.
+const AT_LEAST: u64 = 32 << 10;
 
 /// The objects, read and written by whoever may.
 #[derive(Clone)]
@@ -100,35 +105,39 @@ impl Objects {
         ObjectMeta { name: Some(name), labels: Some(labels.into()), ..ObjectMeta::default() }
     }
 
-    /// Writes an object that nothing names yet; what stands there is an attempt that came to nothing.
-    async fn put(&self, name: String, base: &str, value: Vec<u8>) -> Result<(), StoreError> {
-        if value.len() > MOST {
-            let (long, most) = (value.len(), MOST);
-            return Err(StoreError::Io(format!(
-                "{long} bytes are too much for an object of the cluster: expected at most {most}"
-            )));
+    /// Writes a value that nothing names yet, in as many objects as it needs. Answers their names.
+    async fn put(&self, name: String, base: &str, value: &[u8]) -> Result<Vec<String>, StoreError> {
+        let pieces = value.chunks(MOST);
+        let count = BTreeMap::from([(PIECES.to_owned(), pieces.len().to_string())]);
+        let mut names = Vec::new();
+        for (place, piece) in pieces.enumerate() {
+            let name = piece_name(&name, place);
+            let object = ConfigMap {
+                metadata: self.metadata(name.clone(), base),
+                data: Some(count.clone()),
+                binary_data: Some(BTreeMap::from([(VALUE.to_owned(), ByteString(piece.to_vec()))])),
+                immutable: Some(true),
+            };
+            within(self.api.create(&PostParams::default(), &object)).await?;
+            names.push(name);
         }
-        let data = BTreeMap::from([(VALUE.to_owned(), ByteString(value))]);
-        let object = ConfigMap {
-            metadata: self.metadata(name.clone(), base),
-            binary_data: Some(data),
-            immutable: Some(true),
-            ..ConfigMap::default()
-        };
-        match within_raw(self.api.create(&PostParams::default(), &object)).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                within(self.api.delete(&name, &DeleteParams::default())).await?;
-                within(self.api.create(&PostParams::default(), &object)).await.map(drop)
-            }
-            Err(problem) => Err(failed(&problem)),
-        }
+        Ok(names)
     }
 
     async fn value(&self, name: String) -> Result<Vec<u8>, Missing> {
-        let found = within(self.api.get_opt(&name)).await?.ok_or(Missing::Gone)?;
-        let value = found.binary_data.and_then(|mut data| data.remove(VALUE));
-        value.map(|value| value.0).ok_or_else(|| StoreError::Damaged(format!("{name} holds no value")).into())
+        let mut value = Vec::new();
+        let (mut place, mut count) = (0, 1);
+        while place < count {
+            let name = piece_name(&name, place);
+            let found = within(self.api.get_opt(&name)).await?.ok_or(Missing::Gone)?;
+            let damaged = || StoreError::Damaged(format!("{name} holds no value"));
+            let piece = found.binary_data.and_then(|mut data| data.remove(VALUE)).ok_or_else(damaged)?;
+            let pieces = found.data.and_then(|data| data.get(PIECES)?.parse().ok());
+            count = pieces.filter(|count| *count > 0 && *count < MOST_PIECES).ok_or_else(damaged)?;
+            value.extend(piece.0);
+            place += 1;
+        }
+        Ok(value)
     }
 
     /// The records from number `from` on, as far as `head` names any.
@@ -191,12 +200,26 @@ impl Objects {
         Err(StoreError::Damaged("objects that the head names are not there".into()))
     }
 
-    /// Deletes what belongs to any base but this one: nothing names it any more.
-    async fn forget_all_but(&self, base: &str) -> Result<(), StoreError> {
-        let others = format!("{GROUP}={},{BASE}!={base},{BASE}!=head", self.group);
-        let params = ListParams::default().labels(&others);
-        within(self.api.delete_collection(&DeleteParams::default(), &params)).await.map(drop)
+    /// Every object of the group but the head.
+    async fn names(&self) -> Result<Vec<String>, StoreError> {
+        let params = ListParams::default().labels(&format!("{GROUP}={},{BASE}!=head", self.group));
+        let found = within(self.api.list_metadata(&params)).await?;
+        Ok(found.items.iter().map(ResourceExt::name_any).collect())
     }
+
+    /// Deletes what nothing names any more; what is left by a failure is found by the next leader.
+    async fn forget(self, names: Vec<String>) {
+        for name in names {
+            if let Err(problem) = within(self.api.delete(&name, &DeleteParams::default())).await {
+                tracing::debug!(target: "engine_server::kube", name, %problem, "an object that nothing names stays");
+            }
+        }
+    }
+}
+
+/// The name of one piece of a value.
+fn piece_name(name: &str, place: usize) -> String {
+    if place == 0 { name.to_owned() } else { format!("{name}-{place}") }
 }
 
 fn read_head(object: &ConfigMap) -> Result<(Head, String), StoreError> {
@@ -229,10 +252,14 @@ pub(super) struct Journal {
     leading: Arc<Leading>,
     head: Head,
     version: String,
-    /// The base that is being written: its id, and how many objects it has so far.
+    /// The head that was to be, where it is not known whether it is.
+    attempted: Option<Head>,
+    /// The base that is being written: its id, and how many values it has so far.
     base: Option<(String, u64)>,
-    /// Whether something was decided since the newest base that is not written down.
-    is_broken: bool,
+    /// Objects that the head names, and older ones; then those since the base that is being written was begun.
+    names: (Vec<String>, Vec<String>),
+    /// Something was decided that is not written down: what came of it is in bases from this record on.
+    broken_before: Option<u64>,
     /// Bytes written since the newest base.
     behind: u64,
     interval: Duration,
@@ -253,14 +280,17 @@ impl Journal {
     ) -> Result<Self, StoreError> {
         let head = head.begun(head.next);
         let version = objects.swap(&head, Some(version)).await?;
+        let names = (objects.names().await?, Vec::new());
         Ok(Self {
             objects,
             runtime: Handle::current(),
             leading,
             head,
             version,
+            attempted: None,
             base: None,
-            is_broken: false,
+            names,
+            broken_before: None,
             behind: 0,
             interval,
             committed: None,
@@ -272,7 +302,7 @@ impl Journal {
         let id = base_id(0, base);
         let mut place = 0;
         for packed in packed_parts(&base.parts)? {
-            objects.put(objects.base_name(&id, place), &id, packed).await?;
+            objects.put(objects.base_name(&id, place), &id, &packed).await?;
             place += 1;
         }
         let head = Head::new(Base { id, before: base.before, at: base.at, objects: place });
@@ -281,11 +311,11 @@ impl Journal {
     }
 
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        if changes.records.is_empty() && changes.base.is_none() {
-            // What was published is of no use here.
-            return Ok(());
+        for (number, record) in &changes.records {
+            if matches!(record.input, Input::Unrecorded) {
+                self.broken_before = Some(number + 1);
+            }
         }
-        self.is_broken |= changes.records.iter().any(|(_, record)| matches!(record.input, Input::Unrecorded));
         let mut whole = None;
         if let Some(parts) = &changes.base {
             if parts.first == 0 {
@@ -294,7 +324,8 @@ impl Journal {
             let (id, mut place) =
                 self.base.clone().ok_or_else(|| StoreError::Io("a base goes on that never began".into()))?;
             for packed in packed_parts(&parts.parts)? {
-                self.objects.put(self.objects.base_name(&id, place), &id, packed).await?;
+                let name = self.objects.base_name(&id, place);
+                self.names.1.extend(self.objects.put(name, &id, &packed).await?);
                 place += 1;
             }
             if parts.is_last {
@@ -302,46 +333,68 @@ impl Journal {
             }
             self.base = Some((id, place));
         }
-        let follows = self.base.as_ref().map_or_else(|| self.head.base.id.clone(), |(id, _)| id.clone());
         let mut next = self.head.next;
-        for (packed, count) in packed_records(&changes.records)? {
-            self.behind += packed.len() as u64;
+        if !changes.records.is_empty() {
+            let follows = self.base.as_ref().map_or(&self.head.base.id, |(id, _)| id).clone();
+            let records: Vec<&Record> = changes.records.iter().map(|(_, record)| record).collect();
+            let packed = lz4_flex::compress_prepend_size(&pack(&records)?);
             let name = self.objects.journal_name(next, self.head.epoch());
-            self.objects.put(name, &follows, packed).await?;
-            next += count;
+            let names = self.objects.put(name, &follows, &packed).await?;
+            self.behind += (packed.len() as u64).max(AT_LEAST);
+            if self.base.is_some() {
+                self.names.1.extend(names);
+            } else {
+                self.names.0.extend(names);
+            }
+            next += records.len() as u64;
         }
-        let is_whole = whole.is_some();
-        if next == self.head.next && !is_whole {
+        if next == self.head.next && whole.is_none() {
             return Ok(());
         }
-        let mut head = self.head.with(next, whole);
-        if is_whole && self.is_broken {
-            head = head.broken();
+        let is_healed =
+            whole.as_ref().is_some_and(|base| self.broken_before.is_some_and(|number| base.before >= number));
+        let is_whole = whole.is_some();
+        let head = self.head.with(next, whole);
+        self.swap(if is_healed { head.broken() } else { head }).await?;
+        if is_healed {
+            self.broken_before = None;
         }
-        self.version = self.objects.swap(&head, Some(&self.version)).await?;
-        self.head = head;
         if is_whole {
-            (self.base, self.behind, self.is_broken) = (None, 0, false);
-            if let Err(problem) = self.objects.forget_all_but(&self.head.base.id).await {
-                tracing::debug!(target: "engine_server::kube", %problem, "what nothing names any more stays until the next base");
-            }
+            (self.base, self.behind) = (None, 0);
+            let newer = std::mem::take(&mut self.names.1);
+            let garbage = std::mem::replace(&mut self.names.0, newer);
+            // By their names: whoever is late deletes nothing that a later leader wrote.
+            self.runtime.spawn(self.objects.clone().forget(garbage));
         }
+        Ok(())
+    }
+
+    async fn swap(&mut self, head: Head) -> Result<(), StoreError> {
+        self.attempted = Some(head.clone());
+        self.version = self.objects.swap(&head, Some(&self.version)).await?;
+        (self.head, self.attempted) = (head, None);
         Ok(())
     }
 
     async fn take_up(&mut self, from: u64) -> Result<(), StoreError> {
         let Some((head, version)) = self.objects.head().await? else {
-            return Err(StoreError::Damaged("the head of the journal is gone".into()));
+            // Somebody has deleted it; all that it named is there.
+            let begun = self.head.begun(from);
+            self.version = self.objects.swap(&begun, None).await?;
+            self.head = begun;
+            return Ok(());
         };
-        if head.epoch() != self.head.epoch() {
+        // Its own change may have come to be without an answer.
+        if head.epoch() != self.head.epoch() && self.attempted.as_ref() != Some(&head) {
             self.leading.lose("another replica has begun to write");
             return Err(StoreError::InUse);
         }
-        let begun = head.begun(from);
-        self.version = self.objects.swap(&begun, Some(&version)).await?;
-        self.head = begun;
-        // What was decided meanwhile is in the next base alone.
-        (self.base, self.is_broken) = (None, true);
+        self.version = version;
+        self.swap(head.begun(from)).await?;
+        // What was decided meanwhile is in bases from now on, and in nothing else.
+        (self.base, self.broken_before) = (None, Some(from));
+        let begun_in_vain = std::mem::take(&mut self.names.1);
+        self.names.0.extend(begun_in_vain);
         Ok(())
     }
 }
@@ -351,38 +404,20 @@ fn base_id(epoch: u64, base: &BaseParts) -> String {
     format!("{epoch}-{}-{:x}", base.before, base.at.as_millisecond())
 }
 
-/// Parts in as few objects as they need.
+/// Parts, some at a time. What was forecast once is not among them: it is of use for replays, and there are none here.
 fn packed_parts(parts: &[Part]) -> Result<Vec<Vec<u8>>, StoreError> {
-    parts.chunks(PARTS_AT_ONCE).map(packed).collect::<Result<Vec<_>, _>>().map(|packed| packed.concat())
-}
-
-fn packed(parts: &[Part]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let whole = lz4_flex::compress_prepend_size(&pack(&parts)?);
-    if whole.len() <= MOST || parts.len() == 1 {
-        return Ok(vec![whole]);
-    }
-    let (one, other) = parts.split_at(parts.len() / 2);
-    Ok([packed(one)?, packed(other)?].concat())
-}
-
-/// Records in as few objects as they need, each with how many it has.
-fn packed_records(records: &[(u64, Record)]) -> Result<Vec<(Vec<u8>, u64)>, StoreError> {
-    if records.is_empty() {
-        return Ok(Vec::new());
-    }
-    let bare: Vec<&Record> = records.iter().map(|(_, record)| record).collect();
-    let whole = lz4_flex::compress_prepend_size(&pack(&bare)?);
-    if whole.len() <= MOST || records.len() == 1 {
-        return Ok(vec![(whole, records.len() as u64)]);
-    }
-    let (one, other) = records.split_at(records.len() / 2);
-    Ok([packed_records(one)?, packed_records(other)?].concat())
+    let parts: Vec<&Part> = parts.iter().filter(|part| !matches!(part, Part::Archive(_))).collect();
+    parts.chunks(PARTS_AT_ONCE).map(|parts| Ok(lz4_flex::compress_prepend_size(&pack(&parts)?))).collect()
 }
 
 impl Store for Journal {
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         if !self.leading.is_held() {
             return Err(StoreError::Io("this replica may not lead any more".into()));
+        }
+        if changes.records.is_empty() && changes.base.is_none() {
+            // What was published is of no use here.
+            return Ok(());
         }
         // Many inputs, one write: the cluster's database is shared with everybody.
         if let Some(committed) = self.committed.filter(|_| changes.base.is_none()) {

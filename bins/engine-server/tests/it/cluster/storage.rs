@@ -137,6 +137,7 @@ impl Storage {
                 format!("{} \"{}\" already exists", key.resource, key.name),
             ));
         }
+        check_size(&object)?;
         self.made += 1;
         let uid = format!("00000000-0000-4000-8000-{:012}", self.made);
         let now = Timestamp::now().to_string();
@@ -256,6 +257,32 @@ impl Storage {
             self.compacted = self.happened.pop_front().unwrap().version;
         }
     }
+}
+
+/// A real one keeps no more in an object, and takes no labels with other letters.
+fn check_size(object: &Value) -> Result<(), Failure> {
+    let values = ["data", "binaryData"].into_iter().filter_map(|field| object[field].as_object());
+    let bytes: usize = values.flat_map(Map::values).filter_map(Value::as_str).map(str::len).sum();
+    // Binary data is written with four letters for three bytes.
+    if bytes > (1 << 20) / 3 * 4 {
+        return Err(Failure::new(
+            422,
+            "Invalid",
+            format!("Too long: may not be more than {} bytes", 1 << 20),
+        ));
+    }
+    for label in object["metadata"]["labels"].as_object().into_iter().flat_map(Map::values) {
+        let value = label.as_str().unwrap_or_default();
+        let is_right = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        if value.len() > 63 || !value.chars().all(is_right) {
+            return Err(Failure::new(
+                422,
+                "Invalid",
+                format!("{value}: a valid label must consist of alphanumeric characters"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How an object is changed.

@@ -121,6 +121,9 @@ fn leaders_come_and_go_and_nothing_is_lost_or_done_twice() {
     let mut took = Vec::new();
     for round in 0..rounds {
         let index = leading(&servers);
+        // Every leader does something before it goes.
+        let before = load.known.lock().unwrap().posts;
+        eventually("a post is taken", || (load.known.lock().unwrap().posts > before).then_some(()));
         std::thread::sleep(Duration::from_millis(chance(300)));
         let server = &mut servers[index];
         match chance(10) {
