@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::certificates::{Authority, put_file};
 use crate::client::Client;
+use crate::cluster::World;
 use crate::eventually;
 use crate::promql::{Query, Selector};
 use crate::server::{Launch, Server};
@@ -197,6 +198,12 @@ fn lively() -> Series {
     outcomes(&server, &["circuit_open"]);
     series.add(&server);
     series.add(&guarded(folder.path()));
+
+    let world = World::fake();
+    world.create_schedule("search", &json!({}));
+    let server = world.launch_replica().arg("--kubernetes").start();
+    eventually("it is ready", || (server.get("/readyz").status == 200).then_some(()));
+    series.add(&server);
     series
 }
 

@@ -1,5 +1,5 @@
 //! In a cluster. Scenarios run against a fake API server that speaks the real protocol over HTTP; those that need no
-//! faults of it run against a real one, too, where `E2E_KUBECONFIG` names it (CONTRIBUTING.md).
+//! faults of it run against a real one, too, with `E2E=1` (CONTRIBUTING.md).
 
 mod api;
 mod configured;
@@ -27,6 +27,13 @@ use crate::server::{Launch, Server};
 use crate::{eventually, within};
 use api::Api;
 
+/// The cluster that scenarios are to run against, where it is a real one: with `E2E=1` whatever `KUBECONFIG` names, or
+/// what `E2E_KUBECONFIG` does. Nobody's cluster is used because it happens to be named.
+fn real() -> Option<PathBuf> {
+    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    given("E2E_KUBECONFIG").or_else(|| given("E2E").and_then(|_| given("KUBECONFIG"))).map(Into::into)
+}
+
 /// Names a namespace that no other test has.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -45,9 +52,9 @@ pub(crate) struct World {
 impl World {
     /// In whatever cluster there is.
     pub(crate) fn new() -> Self {
-        match std::env::var("E2E_KUBECONFIG") {
-            Ok(kubeconfig) if !kubeconfig.is_empty() => Self::of(None, Some(kubeconfig.into())),
-            _ => Self::fake(),
+        match real() {
+            Some(kubeconfig) => Self::of(None, Some(kubeconfig)),
+            None => Self::fake(),
         }
     }
 
@@ -72,7 +79,9 @@ impl World {
             let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
             kube::Client::try_from(config.unwrap()).unwrap()
         });
-        let namespace = format!("e2e-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        // One of an earlier run may still be going.
+        let run = jiff::Timestamp::now().as_microsecond();
+        let namespace = format!("e2e-{run}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let world = Self { api, folder, kubeconfig, runtime, client, namespace };
         if world.api.is_none() {
             world.apply_definition();
@@ -97,6 +106,11 @@ impl World {
         });
     }
 
+    /// Whether this one can be told to fail.
+    pub(crate) fn is_fake(&self) -> bool {
+        self.api.is_some()
+    }
+
     pub(crate) fn api(&self) -> &Api {
         self.api.as_ref().unwrap()
     }
@@ -117,8 +131,9 @@ impl World {
 
     /// The same with a token of its own, so that it can be cut off.
     pub(crate) fn launch_replica_as(&self, token: &str) -> Launch {
+        let Some(api) = &self.api else { return self.launch_replica() };
         let path = self.folder.path().join(token);
-        write_kubeconfig(&path, self.api(), token);
+        write_kubeconfig(&path, api, token);
         self.launch_replica_by(&path)
     }
 
@@ -266,6 +281,8 @@ fn resource(kind: &str) -> ApiResource {
         "Deployment" => ("apps", "v1", "deployments"),
         "Namespace" => ("", "v1", "namespaces"),
         "Event" => ("events.k8s.io", "v1", "events"),
+        "Lease" => ("coordination.k8s.io", "v1", "leases"),
+        "ConfigMap" => ("", "v1", "configmaps"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1", "customresourcedefinitions"),
         other => panic!("no kind {other}"),
     };

@@ -1,6 +1,6 @@
 //! Several replicas: one leads, the others serve reads and take over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -134,4 +134,18 @@ fn while_the_cluster_cannot_be_asked_both_serve_and_decide_and_afterwards_agree_
         let (one, other) = (leader.get("/schedule/shop/search"), follower.get("/schedule/shop/search"));
         (one.status == 200 && one.text() == other.text()).then_some(())
     });
+}
+
+#[test]
+fn a_lease_is_over_by_ones_own_watch_whatever_time_its_holder_thought_it_was() {
+    for renewed in ["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"] {
+        let world = World::new();
+        let spec = json!({"holderIdentity": "ghost", "leaseDurationSeconds": 2, "renewTime": renewed});
+        world.create("Lease", json!({"metadata": {"name": "engine-server"}, "spec": spec}));
+        let began = Instant::now();
+        let server = world.launch_replica().start();
+        eventually("it leads", || leads(&server).then_some(()));
+        // Not before it has seen for that long that nobody renews it, and soon afterwards.
+        assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    }
 }
