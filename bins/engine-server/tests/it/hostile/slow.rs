@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -26,6 +26,8 @@ fn trickle(mut stream: TcpStream, first: &[u8], bytes: &[u8]) -> Vec<u16> {
     statuses(&rest(stream))
 }
 
+/// How long a connection may be idle here.
+const KEPT: Duration = Duration::from_secs(1);
 const GET: &[u8] = b"GET /schedule HTTP/1.1\r\nHost: t\r\n\r\n";
 
 #[test]
@@ -63,6 +65,33 @@ fn an_idle_connection_ends_after_its_time() {
     stream.write_all(GET).unwrap();
     assert_eq!(statuses(&rest(stream)), [200]);
     assert_well(&server);
+}
+
+#[test]
+fn one_that_only_probes_is_kept_on_either_port_for_as_long_as_it_does() {
+    let server = impatient().start();
+    for (client, path) in
+        [(&server.client, "/schedule"), (&server.metrics, "/livez"), (&server.metrics, "/metrics")]
+    {
+        let mut stream = client.connect();
+        let began = Instant::now();
+        // A request well before each time that a connection may be idle; all of them take longer than that.
+        let mut answered = 0;
+        while began.elapsed() < 5 * KEPT {
+            stream.write_all(format!("HEAD {path} HTTP/1.1\r\nHost: t\r\n\r\n").as_bytes()).unwrap();
+            let mut start = [0; 15];
+            stream.read_exact(&mut start).unwrap_or_else(|ended| panic!("{path}: {ended} after {answered}"));
+            assert_eq!(&start, b"HTTP/1.1 200 OK");
+            let mut end = [0; 4];
+            while &end != b"\r\n\r\n" {
+                end.rotate_left(1);
+                stream.read_exact(&mut end[3..]).unwrap();
+            }
+            answered += 1;
+            std::thread::sleep(KEPT / 4);
+        }
+        assert!(answered > 4, "{answered}");
+    }
 }
 
 #[test]
