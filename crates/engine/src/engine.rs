@@ -228,6 +228,8 @@ impl Engine {
         stay: bool,
         now: Timestamp,
     ) -> Result<(), ConfigureError> {
+        // A base that is being handed out is of what there was.
+        self.touch(id);
         let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
         session.layers.cluster = None;
         if stay {
