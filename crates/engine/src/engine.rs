@@ -242,7 +242,7 @@ impl Engine {
 
     /// Whether a schedule has an object in its cluster, as far as that was told.
     pub fn is_in_cluster(&self, id: &ScheduleId) -> bool {
-        self.sessions.get(id).is_some_and(|session| session.layers.cluster.is_some())
+        self.asked_in_cluster(id).is_some()
     }
 
     /// What the schedule's cluster asks for, where it has an object there.

@@ -119,14 +119,13 @@ pub(crate) fn recover_into(state: &State, store: &mut dyn Store, show: bool) -> 
 
 /// What none of the records published is shown as it would be decided now, by an engine that nobody else has.
 fn show_the_rest(state: &State, store: &mut dyn Store, shown: &Arc<Board>) -> Result<(), StoreError> {
+    if state.engine().schedules().all(|id| shown.view(id).is_some()) {
+        return Ok(());
+    }
     let targets = &state.options.targets;
     let Some(recovered) = recover(store, &state.registry, targets, &mut |_, _| ())? else { return Ok(()) };
     let decided = Arc::new(Board::default());
     let mut engine = recovered.engine.with_board(Arc::clone(&decided));
-    let missing = engine.schedules().any(|id| shown.view(id).is_none());
-    if !missing {
-        return Ok(());
-    }
     let options = Box::new(StoredOptions::from(engine.options()));
     engine.apply(&Record { at: now(), input: Input::Start { options, refused: BTreeMap::new() } });
     while engine.next_due().is_some_and(|due| due <= now()) && engine.tick(now()).evaluated > 0 {}

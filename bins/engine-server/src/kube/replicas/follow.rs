@@ -120,16 +120,8 @@ impl Follower {
             } else if self.replica.leading.is_held()
                 && let Some(begin) = lead.take()
             {
-                match self.begin(begin).await {
-                    Ok(None) => {}
-                    // Somebody else was faster: there is another turn.
-                    Ok(Some(begin)) => lead = Some(begin),
-                    Err(problem) => {
-                        tracing::error!(target: "engine_server::kube", problem = format!("{problem:#}"), "this replica cannot lead: its process ends");
-                        election.resign(&self.replica.leading).await;
-                        std::process::exit(1);
-                    }
-                }
+                // Where somebody else was faster there is another turn.
+                lead = self.begin(begin).await;
             }
         }
     }
@@ -170,21 +162,21 @@ impl Follower {
     }
 
     /// Begins to write. Answers what is to be done where somebody else has begun meanwhile.
-    async fn begin(&mut self, lead: Lead) -> anyhow::Result<Option<Lead>> {
+    async fn begin(&mut self, lead: Lead) -> Option<Lead> {
         if self.follow().await.is_err() {
-            return Ok(Some(lead));
+            return Some(lead);
         }
-        if self.known.is_none() && !self.create().await? {
-            return Ok(Some(lead));
+        if self.known.is_none() && !self.create().await {
+            return Some(lead);
         }
-        let Some(known) = &self.known else { return Ok(Some(lead)) };
+        let Some(known) = &self.known else { return Some(lead) };
         let begun = (&known.head, known.version.as_str());
         let leading = Arc::clone(&self.replica.leading);
         let journal = match Journal::begin(self.objects.clone(), leading, begun, self.interval).await {
             Ok(journal) => journal,
             Err(problem) => {
                 tracing::warn!(target: "engine_server::kube", %problem, "another replica was faster");
-                return Ok(Some(lead));
+                return Some(lead);
             }
         };
         let start = crate::store::start_input(&self.state);
@@ -201,11 +193,11 @@ impl Follower {
                 std::process::exit(1);
             }
         });
-        Ok(None)
+        None
     }
 
     /// Makes the journal, of an engine that knows nothing. Answers whether nobody else did.
-    async fn create(&mut self) -> anyhow::Result<bool> {
+    async fn create(&mut self) -> bool {
         let base = {
             let mut engine = self.state.engine();
             engine.begin_base();
@@ -221,9 +213,9 @@ impl Follower {
         };
         if let Err(problem) = Journal::create(&self.objects, &base).await {
             tracing::warn!(target: "engine_server::kube", %problem, "the journal cannot be begun, or another replica was faster");
-            return Ok(false);
+            return false;
         }
-        Ok(self.follow().await.is_ok() && self.known.is_some())
+        self.follow().await.is_ok() && self.known.is_some()
     }
 }
 

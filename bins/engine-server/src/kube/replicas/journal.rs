@@ -229,13 +229,10 @@ fn read_head(object: &ConfigMap) -> Result<(Head, String), StoreError> {
     Ok((head, object.resource_version().unwrap_or_default()))
 }
 
-async fn within_raw<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    let late = || kube::Error::Service(format!("no answer within {} s", PATIENCE.as_secs()).into());
-    tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(|_| Err(late()))
-}
-
 async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, StoreError> {
-    within_raw(request).await.map_err(|problem| failed(&problem))
+    let late = || kube::Error::Service(format!("no answer within {} s", PATIENCE.as_secs()).into());
+    let answer = tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(|_| Err(late()));
+    answer.map_err(|problem| failed(&problem))
 }
 
 fn failed(problem: &kube::Error) -> StoreError {
@@ -355,7 +352,8 @@ impl Journal {
             whole.as_ref().is_some_and(|base| self.broken_before.is_some_and(|number| base.before >= number));
         let is_whole = whole.is_some();
         let head = self.head.with(next, whole);
-        self.swap(if is_healed { head.broken() } else { head }).await?;
+        let version = self.version.clone();
+        self.swap(if is_healed { head.broken() } else { head }, Some(&version)).await?;
         if is_healed {
             self.broken_before = None;
         }
@@ -369,28 +367,26 @@ impl Journal {
         Ok(())
     }
 
-    async fn swap(&mut self, head: Head) -> Result<(), StoreError> {
+    /// Changes the head, if it still has that version, or makes it where there is to be none.
+    async fn swap(&mut self, head: Head, version: Option<&str>) -> Result<(), StoreError> {
         self.attempted = Some(head.clone());
-        self.version = self.objects.swap(&head, Some(&self.version)).await?;
+        self.version = self.objects.swap(&head, version).await?;
         (self.head, self.attempted) = (head, None);
         Ok(())
     }
 
     async fn take_up(&mut self, from: u64) -> Result<(), StoreError> {
-        let Some((head, version)) = self.objects.head().await? else {
+        let (head, version) = match self.objects.head().await? {
+            Some((head, version)) => (head, Some(version)),
             // Somebody has deleted it; all that it named is there.
-            let begun = self.head.begun(from);
-            self.version = self.objects.swap(&begun, None).await?;
-            self.head = begun;
-            return Ok(());
+            None => (self.head.clone(), None),
         };
         // Its own change may have come to be without an answer.
         if head.epoch() != self.head.epoch() && self.attempted.as_ref() != Some(&head) {
             self.leading.lose("another replica has begun to write");
             return Err(StoreError::InUse);
         }
-        self.version = version;
-        self.swap(head.begun(from)).await?;
+        self.swap(head.begun(from), version.as_deref()).await?;
         // What was decided meanwhile is in bases from now on, and in nothing else.
         (self.base, self.broken_before) = (None, Some(from));
         let begun_in_vain = std::mem::take(&mut self.names.1);
