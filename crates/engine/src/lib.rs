@@ -35,6 +35,7 @@ mod answers;
 mod base;
 mod board;
 mod cadence;
+mod cluster;
 mod engine;
 mod error;
 mod evaluate;
