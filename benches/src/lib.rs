@@ -16,10 +16,17 @@ pub mod wrk;
 
 use std::hint::black_box;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::routing::{Driver, Handle};
+use engine::{Engine, EngineOptions};
 use jiff::SignedDuration;
-use models::{CarbonIntensity, Flavour, FlavourSet, Forecast, Overrides, Precision, Slot, Timestamp};
+use models::{
+    CarbonIntensity, CarbonTarget, Flavour, FlavourSet, Forecast, Overrides, Precision, ScheduleId, Slot,
+    Timestamp,
+};
+use policies::Registry;
 use serde_json::{Value, json};
 
 pub use server::{Server, ask};
@@ -118,6 +125,27 @@ pub fn flavours(count: u32) -> FlavourSet {
 pub fn overrides(policy: &str, count: u32, valid_for: f64) -> Overrides {
     let body = json!({"policy": policy, "validFor": valid_for, "flavours": flavours(count)});
     Overrides::from_json(body.as_object().unwrap()).unwrap().overrides
+}
+
+/// A handle of a schedule with so many flavours, some of each being served.
+pub fn routed(count: u32, is_checked: bool) -> Handle {
+    let id = ScheduleId::new("bench", "schedule").unwrap();
+    let engine = Engine::new(EngineOptions::default(), Registry::builtin());
+    let mut driver = Driver::new(engine);
+    if is_checked {
+        driver = driver.checking_credit();
+    }
+    let mut now = start();
+    let handle = driver.handle(&id, now);
+    driver.update(now, |engine| {
+        engine.configure(&id, overrides("constant-mix", count, 60.0), now).unwrap();
+        engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now).unwrap();
+    });
+    // Credit for a while, where it is checked.
+    handle.record("flavour-0", 1_000_000_000_000, None).unwrap();
+    now = driver.next_due().unwrap();
+    driver.tick(now);
+    handle
 }
 
 /// `count` half-hours from `from`, a daily wave.

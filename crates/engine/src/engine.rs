@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use ledger::Bounds;
+use ledger::{Bounds, PPM};
 use models::schedule::Document;
 use models::{
     CarbonTarget, Config, Feedback, Forecast, Manual, Overrides, Problems, ScheduleId, Setting, Slot,
@@ -469,6 +469,18 @@ impl Engine {
     pub fn holdings(&self, id: &ScheduleId) -> Option<Holdings> {
         let budget = &self.sessions.get(id)?.budget;
         Some(Holdings { held: budget.held(), spendable: budget.spendable() })
+    }
+
+    /// What a schedule's error budget has above its floor, in ppm x requests.
+    pub(crate) fn credit(&self, id: &ScheduleId) -> Option<i64> {
+        // A quarter of all there is leaves room to add and to take.
+        let (least, most) = (i64::MIN / 4, i64::MAX / 4);
+        self.sessions.get(id).map(|session| session.budget.above_floor_ppm().clamp(least, most))
+    }
+
+    /// What a request of a flavour takes of that, at most, ppm.
+    pub(crate) fn cost(&self, id: &ScheduleId, flavour: &str) -> u32 {
+        self.sessions.get(id).map_or(PPM, |session| session.cost(flavour))
     }
 
     /// Every schedule, in order of their names.

@@ -51,6 +51,7 @@ mod options;
 mod prices;
 mod reports;
 mod retired;
+pub mod routing;
 mod savings;
 mod session;
 mod sources;

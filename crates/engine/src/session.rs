@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use ledger::{Before, Bounds, BudgetSettings, CreditLedger, ErrorBudget, Report, ServedAt};
+use ledger::{
+    Before, Bounds, BudgetSettings, CreditLedger, ErrorBudget, PPM, Report, ServedAt, error_ppm, target_ppm,
+};
 use models::problem::pointer;
 use models::{CarbonTarget, Config, Feedback, FlavourSet, Manual, Precision, Problems, Setting, Timestamp};
 use policies::throttle::ThrottleSettings;
@@ -388,6 +390,12 @@ impl Session {
         if self.config.flavours().named(name).is_some() {
             self.measured_anew |= self.measured.observe(name, requests, precision, energy_wh);
         }
+    }
+
+    /// By how many ppm a request of a flavour in force errs more than the target allows.
+    pub(crate) fn cost(&self, flavour: &str) -> u32 {
+        let error = self.believed.named(flavour).map_or(PPM, |known| error_ppm(known.precision.error()));
+        error.saturating_sub(target_ppm(self.config.number(Setting::TargetError)))
     }
 
     fn error_of(&self, name: &str, now: Timestamp) -> Option<f64> {

@@ -90,8 +90,8 @@ mod snapshot;
 
 pub use bounds::{Bounds, BoundsError};
 pub use budget::{
-    Accounting, Before, BudgetError, BudgetSettings, BudgetSnapshot, ErrorBudget, Report, ServedAt, Span,
-    guarded_error,
+    Accounting, Before, BudgetError, BudgetSettings, BudgetSnapshot, ErrorBudget, PPM, Report, ServedAt,
+    Span, error_ppm, guarded_error, target_ppm,
 };
 pub use credit::CreditLedger;
 pub use history::{MAX_BUCKETS, MAX_EXACT, MAX_OPEN};

@@ -10,6 +10,7 @@ mod journal;
 mod measured;
 mod polled;
 mod repeats;
+mod routing;
 mod savings;
 mod session;
 mod world;

@@ -3,22 +3,22 @@
 //! Rounded against the schedule: errors up, targets down. Nothing else rounds, so sums are exact and the
 //! order in which they were made does not show.
 
-/// Parts in one.
-pub(super) const PPM: u32 = 1_000_000;
+/// Parts per million in one: what the error budget counts error in.
+pub const PPM: u32 = 1_000_000;
 /// A figure this close to a whole ppm, in ppm, is that ppm: `1.0 - 0.85` is no more than 0.15.
 const NOISE: f64 = 1e-9;
 /// No amount of credit is larger, in ppm x requests: 2^40 such amounts still fit an `i128`.
 pub(super) const MOST: i128 = 1 << 86;
 
-/// An error in ppm, rounded up; what is not a number is the worst there is.
-pub(super) fn error_ppm(error: f64) -> u32 {
+/// An error in [0, 1] in ppm as the error budget books it, rounded up; what is not a number is the worst there is.
+pub fn error_ppm(error: f64) -> u32 {
     let exact = if error.is_nan() { 1.0 } else { error.clamp(0.0, 1.0) } * f64::from(PPM);
     let whole = truncated(exact);
     if exact - f64::from(whole) > NOISE { whole + 1 } else { whole }
 }
 
-/// A target in ppm, rounded down; what is not a number allows nothing.
-pub(super) fn target_ppm(target: f64) -> u32 {
+/// A target error in [0, 1] in ppm as the error budget books it, rounded down; what is not a number allows nothing.
+pub fn target_ppm(target: f64) -> u32 {
     let exact = if target.is_nan() { 0.0 } else { target.clamp(0.0, 1.0) } * f64::from(PPM);
     truncated(exact + NOISE)
 }

@@ -20,6 +20,7 @@ use account::Account;
 use realised::Realised;
 use state::State;
 
+pub use amount::{PPM, error_ppm, target_ppm};
 pub use guard::guarded_error;
 pub use realised::Span;
 pub use snapshot::{BudgetError, BudgetSnapshot};
@@ -183,7 +184,7 @@ impl ErrorBudget {
     /// Until this was called in an accounting, the capacity is what was earned in it so far. A number of
     /// requests that is not finite says nothing: the capacity stays as it is.
     pub fn expect(&mut self, target_error: f64, in_window: f64) {
-        let target = amount::target_ppm(target_error);
+        let target = target_ppm(target_error);
         self.state.target = Some(target);
         self.state.account.expect(target, in_window);
     }
@@ -204,7 +205,7 @@ impl ErrorBudget {
     ) {
         self.end(now);
         let state = &mut self.state;
-        let (target, planned) = (amount::target_ppm(target_error), amount::error_ppm(planned_error));
+        let (target, planned) = (target_ppm(target_error), error_ppm(planned_error));
         state.target = Some(target);
         let missing = state.intervals.begin(id, target, planned, amount::at_most(expected));
         state.account.book(0, missing);
@@ -258,7 +259,7 @@ impl ErrorBudget {
         });
         let (mut requests, mut spent) = (0_u64, 0_i128);
         for served in report.served {
-            let error = amount::error_ppm(served.error);
+            let error = error_ppm(served.error);
             requests = requests.saturating_add(served.requests);
             spent = spent.saturating_add(i128::from(served.requests) * i128::from(error));
             state.realised.count(report.to.as_second(), served.requests, error);
@@ -302,6 +303,13 @@ impl ErrorBudget {
     /// What is held back of the balance for intervals that are not booked yet, at least 0.
     pub fn held(&self) -> f64 {
         self.state.held()
+    }
+
+    /// The balance above the floor, what is held back included, exactly: in whole ppm x requests. Below 0 it is a
+    /// debt; an amount beyond `i64` is one of its ends.
+    pub fn above_floor_ppm(&self) -> i64 {
+        let above = self.state.above_floor();
+        i64::try_from(above).unwrap_or(if above < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// Credit that may be spent now: the balance above the floor, less what is held back. Below 0 it is a

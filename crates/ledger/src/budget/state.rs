@@ -51,8 +51,11 @@ impl State {
     }
 
     pub(super) fn spendable(&self) -> f64 {
-        let above = self.account.balance().saturating_sub(self.exact_floor());
-        plain(above.saturating_sub(self.intervals.held()))
+        plain(self.above_floor().saturating_sub(self.intervals.held()))
+    }
+
+    pub(super) fn above_floor(&self) -> i128 {
+        self.account.balance().saturating_sub(self.exact_floor())
     }
 
     pub(super) fn served_requests(&self) -> u64 {

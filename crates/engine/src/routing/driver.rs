@@ -1,0 +1,294 @@
+//! Who turns an engine whose requests are picked here: books what was served, evaluates, hands out new weights.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use ledger::PPM;
+use models::schedule::FlavourShare;
+use models::{Feedback, Precision, ScheduleId, Timestamp};
+
+use super::handle::{Handle, Shared};
+use super::lanes::{MAX_NAMES, Table, Tally, Totals};
+use super::shares::Share;
+use crate::answers::Tick;
+use crate::board::Published;
+use crate::engine::Engine;
+use crate::time::later;
+
+/// What was served is booked at least this often.
+const SETTLE_EVERY: SignedDuration = SignedDuration::from_secs(10);
+/// The longest and shortest window of one report, seconds.
+const WINDOW: (f64, f64) = (0.001, 86_400.0);
+
+/// An engine and the handles of its schedules.
+///
+/// Whoever owns it calls [`Driver::tick`] when [`Tick::next_due`] says, or lets a thread (feature `thread`) or a task
+/// (feature `tokio`) do so. Each turn books what was recorded, evaluates what is due, and publishes to the handles.
+pub struct Driver {
+    engine: Engine,
+    routed: BTreeMap<ScheduleId, Routed>,
+    checks_credit: bool,
+    settled_at: Option<Timestamp>,
+    unbooked: u64,
+}
+
+/// A schedule somebody has a handle of.
+struct Routed {
+    shared: Arc<Shared>,
+    ids: BTreeMap<Arc<str>, u16>,
+    /// What the lanes have.
+    published: Option<Arc<Published>>,
+    /// The list of flavours they have, the most precise first, and how many lists there were.
+    flavours: Vec<Arc<str>>,
+    list: u64,
+    tables: u64,
+    /// What was counted by the last time, and is booked.
+    booked: Totals,
+    /// Up to when what was served is booked.
+    settled_at: Timestamp,
+    /// What the budget had above its floor when credit was granted last, ppm x requests.
+    credit: i64,
+}
+
+impl Driver {
+    /// A driver of that engine.
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, routed: BTreeMap::new(), checks_credit: false, settled_at: None, unbooked: 0 }
+    }
+
+    /// The same driver, whose picks are checked against the error budget, request by request: one that may cost
+    /// more than there is goes to the best flavour instead ([`Pick::is_redirected`](super::Pick::is_redirected)).
+    ///
+    /// No surprise in demand can overdraw the budget then, however many requests are on their way, as long as all of
+    /// the schedule's traffic is picked from this driver, and no flavour errs more than its precision says, the best
+    /// one within the target. Credit that is earned is spent from the next turn on. A manual override is not checked.
+    #[must_use]
+    pub fn checking_credit(mut self) -> Self {
+        self.checks_credit = true;
+        self
+    }
+
+    /// A handle of a schedule, which may be configured later.
+    pub fn handle(&mut self, id: &ScheduleId, now: Timestamp) -> Handle {
+        let board = self.engine.board();
+        let routed = self.routed.entry(id.clone()).or_insert_with(|| Routed::new(id, Arc::clone(board), now));
+        let shared = Arc::clone(&routed.shared);
+        // From here on requests are counted, not time.
+        self.settle(now);
+        self.publish();
+        Handle { shared }
+    }
+
+    /// One turn: books what was served, evaluates what is due, hands out what is new.
+    pub fn tick(&mut self, now: Timestamp) -> Tick {
+        self.settle(now);
+        let Tick { evaluated, next_due } = self.engine.tick(now);
+        self.publish();
+        let settle = (!self.routed.is_empty()).then(|| later(now, SETTLE_EVERY));
+        Tick { evaluated, next_due: next_due.into_iter().chain(settle).min() }
+    }
+
+    /// When to turn next.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let settle = self.settled_at.filter(|_| !self.routed.is_empty()).map(|at| later(at, SETTLE_EVERY));
+        self.engine.next_due().into_iter().chain(settle).min()
+    }
+
+    /// Changes the engine: what was served until `now` is booked before, and what is new is handed out after.
+    pub fn update<T>(&mut self, now: Timestamp, change: impl FnOnce(&mut Engine) -> T) -> T {
+        self.settle(now);
+        let answer = change(&mut self.engine);
+        self.publish();
+        answer
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The engine alone, all that was served booked. Handles go on by the weights they have.
+    pub fn into_engine(mut self, now: Timestamp) -> Engine {
+        self.settle(now);
+        self.engine
+    }
+
+    /// Requests recorded that no account took: their schedule is gone, or their flavour for more than a day.
+    pub fn unbooked(&self) -> u64 {
+        self.unbooked
+    }
+
+    /// Requests of a schedule that the best flavour served because there was no credit for their own.
+    pub fn redirected(&self, id: &ScheduleId) -> u64 {
+        self.routed.get(id).map_or(0, |routed| routed.booked.redirected)
+    }
+
+    /// Books what was served, and lets go of schedules whose handles are gone.
+    fn settle(&mut self, now: Timestamp) {
+        self.settled_at = Some(now);
+        for routed in self.routed.values_mut() {
+            self.unbooked += routed.settle(&mut self.engine, now);
+        }
+        self.grant();
+        // Nobody else has it: what is counted by now was the last of it.
+        self.routed.retain(|_, routed| Arc::strong_count(&routed.shared) > 1);
+    }
+
+    fn publish(&mut self) {
+        for (id, routed) in &mut self.routed {
+            let published = self.engine.published(id);
+            let same = match (&published, &routed.published) {
+                (Some(new), Some(old)) => Arc::ptr_eq(new, old),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                let is_checked = self.checks_credit;
+                routed
+                    .publish(published, |flavour| if is_checked { self.engine.cost(id, flavour) } else { 0 });
+            }
+        }
+        self.grant();
+    }
+
+    fn grant(&mut self) {
+        if !self.checks_credit {
+            return;
+        }
+        for (id, routed) in &mut self.routed {
+            if let Some(credit) = self.engine.credit(id) {
+                routed.shared.lanes.grant(credit - routed.credit);
+                routed.credit = credit;
+            }
+        }
+    }
+}
+
+impl Routed {
+    fn new(id: &ScheduleId, board: Arc<crate::Board>, now: Timestamp) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(id.clone(), board)),
+            ids: BTreeMap::new(),
+            published: None,
+            flavours: Vec::new(),
+            list: 0,
+            tables: 0,
+            booked: Totals::default(),
+            settled_at: now,
+            credit: 0,
+        }
+    }
+
+    /// Tells the engine what was served since the last time. Answers how many requests no account took.
+    fn settle(&mut self, engine: &mut Engine, now: Timestamp) -> u64 {
+        let totals = self.shared.lanes.totals();
+        let before = std::mem::replace(&mut self.booked, totals.clone());
+        let length = now.duration_since(self.settled_at).as_secs_f64().clamp(WINDOW.0, WINDOW.1);
+        self.settled_at = now;
+        let window = Feedback { window_seconds: length, window_end: Some(now), ..Feedback::default() };
+        let mut measured = window.clone();
+        let mut plain = window;
+        for (index, (_, name)) in self.shared.names.iter().enumerate() {
+            let now = totals.tallies.get(index).copied().unwrap_or_default();
+            let tally = now.since(before.tallies.get(index).copied().unwrap_or_default());
+            if tally.plain > 0 {
+                plain.counts.push((name.to_string(), tally.plain));
+            }
+            if let Some(precision) = tally.mean_precision() {
+                measured.counts.push((name.to_string(), tally.measured));
+                measured.precision.push((name.to_string(), precision));
+            }
+        }
+        let mut unbooked = 0;
+        if !measured.counts.is_empty() {
+            unbooked += book(engine, &self.shared.id, &measured, now);
+        }
+        // Also where nothing was served: then that is known.
+        unbooked += book(engine, &self.shared.id, &plain, now);
+        // What was taken comes back; what was spent of it is in the account by now.
+        self.credit -= i64::try_from(totals.taken - before.taken).unwrap_or(i64::MAX);
+        unbooked
+    }
+
+    fn publish(&mut self, published: Option<Arc<Published>>, cost: impl Fn(&str) -> u32) {
+        let mut known = Vec::new();
+        if let Some(published) = &published {
+            for (position, flavour) in
+                (0_u8..).zip(&published.schedule.flavours).filter(|(_, flavour)| flavour.enabled)
+            {
+                if let Some(id) = self.id_of(&flavour.name) {
+                    known.push((id, position, flavour));
+                }
+            }
+            known.sort_by(|(.., one), (.., other)| other.precision.get().total_cmp(&one.precision.get()));
+        }
+        // The best one serves what flavours without a name would have served, and whatever cannot be afforded. What
+        // is overridden by hand may overdraw, and is repaid.
+        let others: u16 = known.iter().skip(1).map(|(.., flavour)| flavour.per_mille).sum();
+        let is_free = published.as_ref().is_some_and(|published| published.schedule.manual.is_some());
+        let share = |(rank, (id, position, flavour)): (u8, &(u16, u8, &FlavourShare))| {
+            let is_best = rank == 0;
+            let weight = if is_best { 1_000_u16.saturating_sub(others) } else { flavour.per_mille };
+            let cost = if is_best || is_free { 0 } else { cost(&flavour.name) };
+            Share::new(*id, *position, rank, weight, cost)
+        };
+        let shares: Vec<Share> = (0..).zip(&known).map(share).collect();
+        let name = |share: &Share| self.shared.names.get(share.id()).cloned();
+        let order: Vec<Arc<str>> = shares.iter().filter_map(name).collect();
+        if order != self.flavours {
+            self.list += 1;
+            self.flavours = order;
+        }
+        self.published = published;
+        self.tables += 1;
+        self.shared.lanes.publish(Arc::new(Table { number: self.tables, list: self.list, shares }));
+    }
+
+    fn id_of(&mut self, name: &Arc<str>) -> Option<u16> {
+        if let Some(id) = self.ids.get(name) {
+            return Some(*id);
+        }
+        if self.ids.len() >= MAX_NAMES {
+            return None;
+        }
+        let id = u16::try_from(self.shared.names.push(Arc::clone(name))).ok()?;
+        self.ids.insert(Arc::clone(name), id);
+        Some(id)
+    }
+}
+
+/// Books one report; what is refused, flavour by flavour. Answers how many requests were not taken.
+fn book(engine: &mut Engine, id: &ScheduleId, feedback: &Feedback, now: Timestamp) -> u64 {
+    if engine.feedback(id, feedback, now).is_ok() {
+        return 0;
+    }
+    let one = |(name, requests): &(String, u64)| {
+        let precision = feedback.precision_of(name).map(|precision| (name.clone(), precision));
+        let alone = Feedback {
+            counts: vec![(name.clone(), *requests)],
+            precision: precision.into_iter().collect(),
+            ..feedback.clone()
+        };
+        if engine.feedback(id, &alone, now).is_ok() { 0 } else { *requests }
+    };
+    feedback.counts.iter().map(one).sum()
+}
+
+impl Tally {
+    /// What was counted between `before` and this.
+    fn since(self, before: Self) -> Self {
+        Self {
+            plain: self.plain - before.plain,
+            measured: self.measured - before.measured,
+            errors: self.errors - before.errors,
+        }
+    }
+
+    /// The mean precision of what was measured.
+    fn mean_precision(&self) -> Option<Precision> {
+        let error = self.errors as f64 / self.measured as f64 / f64::from(PPM);
+        // Nothing is less precise than the least there is; an error of all is one of nearly all.
+        (self.measured > 0).then(|| Precision::new((1.0 - error).clamp(1e-9, 1.0)).unwrap_or(Precision::BEST))
+    }
+}
