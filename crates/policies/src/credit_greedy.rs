@@ -5,7 +5,7 @@ use crate::{Credit, Decision, Menu, Policy, Reason, Situation};
 
 /// The share of credit banked goes to the flavours below the baseline, by carbon saved per error made.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CreditGreedy;
+pub(crate) struct CreditGreedy;
 
 impl Policy for CreditGreedy {
     fn name(&self) -> &'static str {
