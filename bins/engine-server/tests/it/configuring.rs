@@ -1,5 +1,6 @@
 //! PUT /config: what it answers, what it changes, and what lives on.
 
+use policies::Registry;
 use serde_json::{Value, json};
 
 use crate::server::{Launch, Server, bare_flavours};
@@ -263,33 +264,13 @@ fn an_unknown_policy_is_refused_with_the_known_ones() {
     let problem = answer.problems();
     let known = problem.strip_prefix("/policy: `carbon-first` is not a policy: expected one of ").unwrap();
     let known: Vec<_> = known.trim_end().split(", ").collect();
-    for policy in [
-        "constant-mix",
-        "credit-greedy",
-        "forecast-aware",
-        "forecast-aware-global",
-        "p100",
-        "precision-tier",
-        "random",
-        "round-robin",
-    ] {
-        assert!(known.contains(&policy), "{policy}: {known:?}");
-    }
+    assert_eq!(known, Registry::builtin().names().collect::<Vec<_>>());
 }
 
 #[test]
 fn every_policy_publishes_whole_weights() {
-    let server = Server::start();
-    for policy in [
-        "constant-mix",
-        "credit-greedy",
-        "forecast-aware",
-        "forecast-aware-global",
-        "p100",
-        "precision-tier",
-        "random",
-        "round-robin",
-    ] {
+    let (server, registry) = (Server::start(), Registry::builtin());
+    for policy in registry.names() {
         server.configure("t/policy", &json!({"policy": policy, "targetError": 0.1, "flavours": (1..=7).map(|n| json!({"name": format!("f{n}"), "precision": 0.1 * f64::from(n) + 0.3})).collect::<Vec<_>>()}));
         let schedule = server.schedule("t/policy");
         assert_eq!(schedule["policy"]["name"], policy);
