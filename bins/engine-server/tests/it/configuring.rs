@@ -1,5 +1,6 @@
 //! PUT /config: what it answers, what it changes, and what lives on.
 
+use models::flavour::MAX_FLAVOURS;
 use policies::Registry;
 use serde_json::{Value, json};
 
@@ -118,14 +119,15 @@ fn the_flavour_list_is_kept_unless_it_is_given_and_all_else_falls_back() {
         json!([]),
         json!({}),
         json!([{"precision": 0.85}, {"precision": 0.851}]),
-        Value::Array(vec![json!({"precision": 1}); 65]),
+        Value::Array(vec![json!({"precision": 1}); MAX_FLAVOURS + 1]),
     ] {
         server.put("/config/t/keep", &json!({"strategies": wrong})).assert_problem(422);
         assert_eq!(names(&server), ["c"]);
     }
-    let most: Vec<_> = (0..64).map(|index| json!({"name": format!("f{index}"), "precision": 0.9})).collect();
+    let most = (0..MAX_FLAVOURS).map(|index| json!({"name": format!("f{index}"), "precision": 0.9}));
+    let most: Vec<_> = most.collect();
     server.configure("t/keep", &json!({"flavours": most, "policy": "round-robin"}));
-    assert_eq!(names(&server).len(), 64);
+    assert_eq!(names(&server).len(), MAX_FLAVOURS);
     // Both lists: the same twice, or not at all.
     server.configure("t/keep", &json!({"flavours": [{"precision": 1}], "strategies": [{"precision": 1}]}));
     server
