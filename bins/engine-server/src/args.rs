@@ -392,3 +392,32 @@ pub(crate) fn switch(name: &'static str, env: &'static str, help: &'static str) 
 fn flag(env: &str) -> String {
     env.to_ascii_lowercase().replace('_', "-")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
+
+    #[test]
+    fn the_document_has_a_row_of_every_variable_and_of_nothing_else() {
+        let command = command();
+        let variables =
+            command.get_arguments().filter_map(|arg| Some((arg.get_env()?.to_str()?, arg.get_long()?)));
+        // The numbers of schedules have a table of their own, and a test of it where their table is.
+        let variables = variables.filter(|(variable, _)| SETTINGS.iter().all(|spec| spec.env != *variable));
+        let known: BTreeSet<String> =
+            variables.map(|(variable, flag)| format!("| `{variable}` | `--{flag}` |")).collect();
+        let rows = CONFIGURATION.lines().filter(|line| line.starts_with("| `") && line.contains("` | `--"));
+        let heads = rows.map(|row| row.split_inclusive('|').take(3).collect::<String>());
+        let told: BTreeSet<String> = heads.collect();
+        let lacks: Vec<_> = known.difference(&told).collect();
+        let beyond: Vec<_> = told.difference(&known).collect();
+        assert!(
+            lacks.is_empty() && beyond.is_empty(),
+            "docs/configuration.md lacks rows that begin {lacks:#?} and has rows of what is no flag: {beyond:#?}"
+        );
+    }
+}

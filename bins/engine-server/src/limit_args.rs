@@ -258,9 +258,20 @@ mod tests {
 
     use super::*;
     use clap::Command;
+    use engine::{MAX_EVALUATIONS_PER_TICK, MAX_SOURCES};
+    use models::body::MAX_DEPTH;
+    use models::config::MAX_COMPONENTS;
+    use models::feedback::{MAX_COUNTED, MAX_SOURCE};
+    use models::forecast::{MAX_PUBLISHED_SLOTS, MAX_SHOWN_GAPS};
+    use models::id::{MAX_NAME, MAX_NAMESPACE};
+    use models::problem::MAX_PROBLEMS;
+    use providers::archive::{MAX_ACTUALS, MAX_TARGET_BYTES, MAX_TARGETS, MAX_VINTAGES, PAGE_BYTES};
     use serde_json::{Value, json};
 
     const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
+    const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+    const API: &str = include_str!("../../../docs/api.md");
+    const KUBERNETES: &str = include_str!("../../../docs/kubernetes.md");
 
     fn limits(arguments: &[&str]) -> Limits {
         let command = Command::new("engine-server").args(flags());
@@ -287,6 +298,50 @@ mod tests {
         let section = CONFIGURATION.split_once("<!-- limits -->").unwrap().1;
         let section = section.split_once("<!-- /limits -->").unwrap().0;
         assert_eq!(section, table, "docs/configuration.md, section limits, should be:\n{table}");
+    }
+
+    /// `20,000` for 20000.
+    fn grouped(number: usize) -> String {
+        match (number / 1_000, number % 1_000) {
+            (0, few) => few.to_string(),
+            (thousands, rest) => format!("{},{rest:03}", grouped(thousands)),
+        }
+    }
+
+    /// What has no flag stands where it is needed, and once more in the documents.
+    #[test]
+    fn the_documents_have_the_other_limits() {
+        let vintages =
+            [grouped(MAX_VINTAGES), grouped(MAX_ACTUALS), format!("{} MiB", MAX_TARGET_BYTES >> 20)];
+        for (names, value) in [
+            ("`MAX_DEPTH`", grouped(MAX_DEPTH)),
+            ("`MAX_FLAVOURS`, `MAX_COMPONENTS`", format!("{MAX_FLAVOURS}; {MAX_COMPONENTS}")),
+            ("`MAX_COUNTED`", grouped(MAX_COUNTED)),
+            ("`MAX_SOURCES`", grouped(MAX_SOURCES)),
+            ("`MAX_SOURCE`", format!("{MAX_SOURCE} bytes")),
+            ("`MAX_PROBLEMS`", grouped(MAX_PROBLEMS)),
+            ("`MAX_EVALUATIONS_PER_TICK`", grouped(MAX_EVALUATIONS_PER_TICK)),
+            ("`MAX_VINTAGES`, `MAX_ACTUALS`, `VINTAGES_MIB` / 8", vintages.join("; ")),
+            ("`MAX_TARGETS`", grouped(MAX_TARGETS)),
+            ("`PAGE_BYTES`", format!("{} KiB and one vintage", PAGE_BYTES >> 10)),
+        ] {
+            let row = format!(" | {names} | {value} | ");
+            assert!(OPERATIONS.contains(&row), "docs/operations.md, section Limits, should have:{row}");
+        }
+        for (name, document, words) in [
+            ("api.md", API, format!("a DNS label (at most {MAX_NAMESPACE} bytes)")),
+            ("api.md", API, format!("a DNS subdomain (at most {MAX_NAME})")),
+            ("api.md", API, format!("`[{{from, to}}]`, {MAX_SHOWN_GAPS} at most")),
+            ("api.md", API, format!("the provider's slots from this one on, at most {MAX_PUBLISHED_SLOTS}")),
+            ("api.md", API, format!("1 to {MAX_SOURCE} bytes without control characters")),
+            ("api.md", API, format!("- {MAX_SOURCES} sources are told apart per schedule")),
+            ("api.md", API, format!("in pieces of about {} KiB", PAGE_BYTES >> 10)),
+            ("api.md", API, format!("or nests deeper than {MAX_DEPTH} |")),
+            ("api.md", API, format!("standing for all of them ({MAX_EVALUATIONS_PER_TICK} at most)")),
+            ("kubernetes.md", KUBERNETES, format!("the API has {MAX_PUBLISHED_SLOTS}.")),
+        ] {
+            assert!(document.contains(&words), "docs/{name} should say: {words}");
+        }
     }
 
     #[test]

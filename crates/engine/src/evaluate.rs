@@ -13,7 +13,7 @@ use models::schedule::{
 use models::weights::apportion;
 use models::{CarbonTarget, FlavourSet, Forecast, Setting, Timestamp};
 use policies::throttle::throttle;
-use policies::{Decision, Menu, PriceUnit, Situation};
+use policies::{Decision, Menu, Situation};
 
 use crate::cadence::Outlook;
 use crate::forecasts::{Known, Shape};
@@ -360,10 +360,7 @@ fn plan_report(plan: policies::PlanReport) -> PlanReport {
         slots: plan.slots,
         planned_error: plan.planned_error,
         shadow_price: plan.shadow_price,
-        price_unit: match plan.unit {
-            PriceUnit::Grams => "g",
-            PriceUnit::Relative => "relative g",
-        },
+        price_unit: plan.unit.as_str(),
     }
 }
 

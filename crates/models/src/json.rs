@@ -54,7 +54,7 @@ pub fn number_text(text: &str, range: &'static Range) -> Result<f64, String> {
 /// # Errors
 ///
 /// A sentence that says what stood there and what would be right.
-pub fn whole_number(value: &Value, range: &'static Range) -> Result<u64, String> {
+pub(crate) fn whole_number(value: &Value, range: &'static Range) -> Result<u64, String> {
     let parsed = number(value, range)?;
     if parsed < 0.0 || libm::trunc(parsed) != parsed {
         let shown = Shown(parsed);

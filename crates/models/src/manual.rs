@@ -133,11 +133,6 @@ impl Manual {
         problems.or(flavours.iter().map(|flavour| weight_of(&flavour.name) / total).collect())
     }
 
-    /// Whether it cannot hold with `flavours`: one that it names is gone, or one it gives weight is disabled.
-    pub fn names_a_flavour_missing_from(&self, flavours: &FlavourSet) -> bool {
-        self.shares(flavours).is_err()
-    }
-
     fn weight_map(&mut self, key: &str, value: &Value, problems: &mut Problems) {
         let base = pointer("", key);
         let Some(object) = json::object(value, &base, problems) else {

@@ -325,27 +325,46 @@ impl Document {
 
 impl Serialize for Schedule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // By name and all of them, so that no field is decided and then not written.
+        let Self {
+            flavours: _, // in five shapes, each made of all of it
+            valid_until,
+            credits,
+            policy,
+            diagnostics,
+            avg_precision,
+            processing,
+            budget,
+            savings,
+            plan,
+            forecast,
+            reason,
+            warnings,
+            manual,
+            evaluated_at,
+            generation,
+        } = self;
         Wire {
             flavour_weights: Weights(self, |share| u16::from(share.weight)),
             weights_per_mille: Weights(self, |share| share.per_mille),
             flavour_rules: Each(self, |share| share.enabled.then(|| Rule::of(share))),
             strategies: Each(self, |share| Some(Strategy::of(share))),
             flavours: Each(self, |share| Some(Share::of(share))),
-            valid_until: self.valid_until,
-            credits: &self.credits,
-            policy: PolicyName { name: &self.policy },
-            diagnostics: Pairs(&self.diagnostics),
-            avg_precision: self.avg_precision,
-            processing: &self.processing,
-            budget: self.budget.as_ref(),
-            savings: self.savings.as_ref(),
-            plan: self.plan.as_ref(),
-            reason: &self.reason,
-            warnings: &self.warnings,
-            manual: self.manual.as_ref(),
-            evaluated_at: self.evaluated_at,
-            generation: self.generation,
-            forecast: Told { report: &self.forecast, schedule: [] },
+            valid_until: *valid_until,
+            credits,
+            policy: PolicyName { name: policy },
+            diagnostics: Pairs(diagnostics),
+            avg_precision: *avg_precision,
+            processing,
+            budget: budget.as_ref(),
+            savings: savings.as_ref(),
+            plan: plan.as_ref(),
+            reason,
+            warnings,
+            manual: manual.as_ref(),
+            evaluated_at: *evaluated_at,
+            generation: *generation,
+            forecast: Told { report: forecast, schedule: [] },
         }
         .serialize(serializer)
     }

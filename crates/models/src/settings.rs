@@ -23,7 +23,7 @@ pub enum Setting {
 }
 
 /// How many numeric settings there are.
-pub const SETTING_COUNT: usize = 14;
+pub(crate) const SETTING_COUNT: usize = 14;
 
 /// One row of [`SETTINGS`].
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ impl Setting {
     }
 
     /// The setting with this key in a PUT.
-    pub fn from_key(key: &str) -> Option<Self> {
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
         SETTINGS.iter().find(|spec| spec.key == key).map(|spec| spec.setting)
     }
 }

@@ -27,7 +27,7 @@ pub fn apportion(shares: &[f64], total: u32, weights: &mut Vec<u32>) {
     weights.extend(shares.iter().map(|share| whole(exact(*share))));
     let given: u32 = weights.iter().sum();
     // Fewer units are left than there are shares, so each gets at most one more. The list is short
-    // (64 at most): looking for the largest remainder anew beats sorting.
+    // (it has the flavours): looking for the largest remainder anew beats sorting.
     for _ in given..total {
         let mut best: Option<(usize, f64)> = None;
         for (index, (share, weight)) in shares.iter().zip(weights.iter()).enumerate() {

@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the finding")]
 
 use boon::{Compiler, SchemaIndex, Schemas};
+use models::config::{MAX_COMPONENTS, MAX_WORD};
+use models::feedback::{MAX_COUNTED, MAX_SOURCE};
+use models::flavour::MAX_FLAVOURS;
+use models::forecast::MAX_CARBON_TARGET;
+use models::manual::MAX_REASON;
 use models::ranges::{self, Range};
 use models::{Feedback, Manual, Overrides, Problems, SETTINGS, ScheduleId};
 use proptest::prelude::*;
@@ -343,32 +348,25 @@ fn each_bound_of_each_length_is_the_parsers() {
         (0..count).map(|index| json!({"name": format!("m{index}"), "precision": 1, "weight": 1})).collect()
     };
     let long = |length: usize| "x".repeat(length);
-    for ((asked, read), body, fits) in [
-        (&put, json!({"components": many(64, json!({}))}), true),
-        (&put, json!({"components": many(65, json!({}))}), false),
-        (&put, json!({"components": {long(63): {}}}), true),
-        (&put, json!({"components": {long(64): {}}}), false),
-        (&put, json!({"flavours": listed(64)}), true),
-        (&put, json!({"flavours": listed(65)}), false),
-        (&put, json!({"strategies": []}), false),
-        (&put, json!({"policy": long(63)}), true),
-        (&put, json!({"policy": long(64)}), false),
-        (&put, json!({"carbonTarget": long(253)}), true),
-        (&put, json!({"carbonTarget": long(254)}), false),
-        (&post, json!({"flavour_counts": many(256, json!(1))}), true),
-        (&post, json!({"flavour_counts": many(257, json!(1))}), false),
-        (&post, json!({"flavour_counts": {}, "source": long(128)}), true),
-        (&post, json!({"flavour_counts": {}, "source": long(129)}), false),
-        (&manual, json!({"flavourWeights": many(64, json!(1))}), true),
-        (&manual, json!({"flavourWeights": many(65, json!(1))}), false),
-        (&manual, json!({"flavours": listed(64)}), true),
-        (&manual, json!({"flavours": listed(65)}), false),
-        (&manual, json!({"flavourWeights": {"a": 1}, "reason": long(1_024)}), true),
-        (&manual, json!({"flavourWeights": {"a": 1}, "reason": long(1_025)}), false),
-    ] {
-        assert_eq!(asked.refusal(&body).is_none(), fits, "the schema of {body}");
+    let judge = |(asked, read): &(Asked, Read), body: &Value, fits: bool| {
+        assert_eq!(asked.refusal(body).is_none(), fits, "the schema of {body}");
         assert_eq!(read(body.as_object().unwrap()).is_ok(), fits, "the parser of {body}");
-    }
+    };
+    let at_most = |of: &(Asked, Read), most: usize, body: &dyn Fn(usize) -> Value| {
+        judge(of, &body(most), true);
+        judge(of, &body(most + 1), false);
+    };
+    at_most(&put, MAX_COMPONENTS, &|count| json!({"components": many(count, json!({}))}));
+    at_most(&put, MAX_WORD, &|length| json!({"components": {long(length): {}}}));
+    at_most(&put, MAX_FLAVOURS, &|count| json!({"flavours": listed(count)}));
+    judge(&put, &json!({"strategies": []}), false);
+    at_most(&put, MAX_WORD, &|length| json!({"policy": long(length)}));
+    at_most(&put, MAX_CARBON_TARGET, &|length| json!({"carbonTarget": long(length)}));
+    at_most(&post, MAX_COUNTED, &|count| json!({"flavour_counts": many(count, json!(1))}));
+    at_most(&post, MAX_SOURCE, &|length| json!({"flavour_counts": {}, "source": long(length)}));
+    at_most(&manual, MAX_FLAVOURS, &|count| json!({"flavourWeights": many(count, json!(1))}));
+    at_most(&manual, MAX_FLAVOURS, &|count| json!({"flavours": listed(count)}));
+    at_most(&manual, MAX_REASON, &|length| json!({"flavourWeights": {"a": 1}, "reason": long(length)}));
 }
 
 #[test]

@@ -16,7 +16,7 @@ const SAME: f64 = 1e-9;
 
 impl ConstantMix {
     /// The mix of `menu` for a mean error of `target_error`.
-    pub fn mix(menu: &Menu, target_error: f64) -> Mix {
+    fn mix(menu: &Menu, target_error: f64) -> Mix {
         menu.hull().mix(target_error)
     }
 

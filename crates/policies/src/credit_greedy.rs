@@ -5,7 +5,7 @@ use crate::{Credit, Decision, Menu, Policy, Reason, Situation};
 
 /// The share of credit banked goes to the flavours below the baseline, by carbon saved per error made.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CreditGreedy;
+pub(crate) struct CreditGreedy;
 
 impl Policy for CreditGreedy {
     fn name(&self) -> &'static str {
@@ -44,7 +44,7 @@ pub(crate) fn spend(menu: &Menu, allowance: f64, weights: &mut [f64]) {
 
 /// The least error and the least score that count, so that no division fails.
 const LEAST: f64 = 1e-6;
-/// The greatest score that counts: 64 of them still have a finite sum.
+/// The greatest score that counts: as many as there may be have a finite sum.
 const MOST: f64 = 1e300;
 
 /// The figures that the origin's credit policies publish.

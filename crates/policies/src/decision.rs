@@ -60,7 +60,7 @@ impl Decision {
         let entries = menu.entries();
         self.shares.resize(entries.len(), 0.0);
         for share in &mut self.shares {
-            // Far above any weight that means something, and 64 of them still have a finite sum.
+            // Far above any weight that means something, and as many as there may be have a finite sum.
             *share = if share.is_finite() { share.clamp(0.0, 1e300) } else { 0.0 };
         }
         let total: f64 = sum(self.shares.iter().copied());

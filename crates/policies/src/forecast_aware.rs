@@ -5,7 +5,7 @@ use crate::{Decision, Policy, Reason, Situation, Trend};
 
 /// credit-greedy, then up to 30 points moved by the trend of the carbon intensity.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ForecastAware;
+pub(crate) struct ForecastAware;
 
 impl Policy for ForecastAware {
     fn name(&self) -> &'static str {

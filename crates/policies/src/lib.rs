@@ -56,18 +56,13 @@ mod situation;
 pub mod throttle;
 
 pub use constant_mix::ConstantMix;
-pub use credit_greedy::CreditGreedy;
 pub use decision::{Decision, PlanReport};
-pub use forecast_aware::ForecastAware;
 pub use hull::Hull;
 pub use menu::{EnergyBasis, Entry, Menu};
 pub use p100::P100;
 pub use policy::Policy;
-pub use precision_tier::PrecisionTier;
-pub use random::Random;
 pub use reason::{Bound, Credit, PriceUnit, Reason, Trend};
 pub use receding_horizon::RecedingHorizon;
 pub use registry::{Created, RegisterError, Registry, UnknownPolicy};
-pub use round_robin::RoundRobin;
 pub use situation::{Ahead, Horizon, Situation};
 pub use throttle::{Throttle, ThrottleSettings};

@@ -130,7 +130,7 @@ impl Menu {
     }
 
     /// The same, softened: what a plan's first step is taken from.
-    pub fn soft_segments(&self) -> &Segments {
+    pub(crate) fn soft_segments(&self) -> &Segments {
         &self.soft_segments
     }
 

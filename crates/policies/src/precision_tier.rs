@@ -5,7 +5,7 @@ use crate::{Decision, Menu, Policy, Reason, Situation};
 
 /// Shares by tier of precision: from 0.95, from 0.8, and below.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct PrecisionTier;
+pub(crate) struct PrecisionTier;
 
 /// How many tiers there are.
 const TIERS: usize = 3;

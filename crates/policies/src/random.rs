@@ -9,7 +9,7 @@ use crate::{Decision, Policy, Reason, Situation};
 
 /// One uniform draw per flavour, normalised. The same seed gives the same decisions on every machine.
 #[derive(Debug, Clone)]
-pub struct Random {
+pub(crate) struct Random {
     generator: Pcg32,
     seed: u64,
     /// Numbers drawn so far.
@@ -21,7 +21,7 @@ const STREAM: u64 = 0x0a02_bdbf_7bb3_c0a7;
 
 impl Random {
     /// A policy that draws from the stream of this seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { generator: Pcg32::new(seed, STREAM), seed, drawn: 0 }
     }
 

@@ -88,12 +88,19 @@ pub enum PriceUnit {
     Relative,
 }
 
-impl fmt::Display for PriceUnit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl PriceUnit {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Grams => "g",
             Self::Relative => "relative g",
-        })
+        }
+    }
+}
+
+impl fmt::Display for PriceUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

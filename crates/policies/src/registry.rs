@@ -9,10 +9,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{
-    ConstantMix, CreditGreedy, ForecastAware, P100, Policy, PrecisionTier, Random, RecedingHorizon,
-    RoundRobin,
-};
+use crate::credit_greedy::CreditGreedy;
+use crate::forecast_aware::ForecastAware;
+use crate::precision_tier::PrecisionTier;
+use crate::random::Random;
+use crate::round_robin::RoundRobin;
+use crate::{ConstantMix, P100, Policy, RecedingHorizon};
 
 /// Longest name of a policy, in bytes: that of the wire.
 pub(crate) const MAX_POLICY_NAME: usize = models::config::MAX_WORD;

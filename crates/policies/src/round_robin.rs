@@ -4,7 +4,7 @@ use crate::{Decision, Policy, Reason, Situation};
 
 /// Every flavour takes the same share.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RoundRobin;
+pub(crate) struct RoundRobin;
 
 impl Policy for RoundRobin {
     fn name(&self) -> &'static str {

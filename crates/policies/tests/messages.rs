@@ -10,6 +10,9 @@ use menus::{builtin_menu, menu};
 use models::{Flavour, FlavourSet, Precision};
 use policies::{Decision, Menu, P100, Policy, Reason, Registry, Situation};
 
+const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
+const CREDIT_SCHEDULER: &str = include_str!("../../../docs/credit-scheduler.md");
+
 #[test]
 fn reasons_of_spending_credit() {
     let menu = builtin_menu();
@@ -94,6 +97,23 @@ fn an_unknown_policy_is_answered_with_the_known_ones() {
     assert_snapshot!(registry.create("", 0).unwrap_err(), @"`` is not a policy: expected one of constant-mix, credit-greedy, forecast-aware, forecast-aware-global, p100, precision-tier, random, receding-horizon, round-robin");
     let hostile = registry.create(&"\u{1b}[2J".repeat(50), 0).unwrap_err();
     assert!(hostile.name.len() < 300 && !hostile.name.contains('\u{1b}'), "{hostile}");
+}
+
+#[test]
+fn the_documents_tell_of_every_policy() {
+    let registry = Registry::builtin();
+    let (_, section) = CONFIGURATION.split_once("\n### Policies\n").unwrap();
+    let (section, _) = section.split_once("\n### ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut told: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    told.sort_unstable();
+    let known: Vec<&str> = registry.names().collect();
+    assert_eq!(told, known, "the rows of docs/configuration.md, section Policies, and the registry");
+    for name in known {
+        let words = [format!("**{name}.**"), format!("**{name}**")];
+        let is_told = words.iter().any(|word| CREDIT_SCHEDULER.contains(word.as_str()));
+        assert!(is_told, "docs/credit-scheduler.md, section Policies, should say what **{name}.** does");
+    }
 }
 
 #[test]

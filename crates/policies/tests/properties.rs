@@ -4,6 +4,7 @@ mod common;
 
 use common::{decide, situation};
 use ledger::Bounds;
+use models::flavour::MAX_FLAVOURS;
 use models::{Flavour, FlavourSet, Precision, weights};
 use policies::throttle::{ThrottleSettings, throttle};
 use policies::{Decision, Hull, Menu, Registry, Situation};
@@ -37,11 +38,11 @@ fn flavour() -> impl Strategy<Value = Flavour> {
         })
 }
 
-/// A menu of 1 to 64 flavours.
+/// A menu of as many flavours as there may be.
 #[expect(clippy::unwrap_used, reason = "the names differ, and the first flavour is enabled")]
 fn menu() -> impl Strategy<Value = Menu> {
     let few = prop::collection::vec(flavour(), 1..6);
-    let many = prop::collection::vec(flavour(), 1..=64);
+    let many = prop::collection::vec(flavour(), 1..=MAX_FLAVOURS);
     prop_oneof![4 => few, 1 => many].prop_map(|mut flavours| {
         flavours[0].enabled = true;
         let named =

@@ -46,41 +46,41 @@
 //! without the feature `http` does no I/O. It decides nothing about schedules; a gap in a forecast stays a
 //! gap, for the engine to judge.
 
-pub mod adapter;
+mod adapter;
 mod agenda;
 pub mod archive;
-pub mod carbon_aware_sdk;
+mod carbon_aware_sdk;
 pub mod chain;
 pub mod circuit;
-pub mod configmap;
+mod configmap;
 pub mod counters;
 pub mod demand;
 mod echo;
 pub mod electricity_maps;
 mod emissions;
-pub mod fetch;
-pub mod fixed;
+mod fetch;
+mod fixed;
 mod half_hour;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod job;
-pub mod legacy;
+mod legacy;
 pub mod limits;
-pub mod login;
+mod login;
 mod neso;
 pub mod own;
 mod points;
-pub mod prometheus;
+mod prometheus;
 mod reading;
 pub mod refresh;
-pub mod secret;
+mod secret;
 #[cfg(feature = "http")]
 pub mod settings;
 pub mod trace;
 mod turns;
-pub mod uk;
-pub mod watttime;
-pub mod zone;
+mod uk;
+mod watttime;
+mod zone;
 
 pub use adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 pub use archive::Archive;

@@ -13,7 +13,7 @@ use crate::adapter::{Adapter, Answer, BadAnswer, NotUnderstood, Plan, Request};
 use crate::{half_hour, neso, reading};
 
 /// The public service.
-pub const UK_BASE_URL: &str = "https://api.carbonintensity.org.uk";
+const UK_BASE_URL: &str = "https://api.carbonintensity.org.uk";
 
 const NAME: &str = "uk-carbon-intensity";
 /// How far back is asked: measured values come about half an hour after their slot, at times later.
@@ -40,7 +40,7 @@ pub struct UkCarbonIntensity {
 }
 
 impl UkCarbonIntensity {
-    /// The service below `base_url`, an absolute http or https URL; see [`UK_BASE_URL`].
+    /// The service below `base_url`, an absolute http or https URL. The public one is the default.
     pub fn new(base_url: impl Into<String>) -> Self {
         Self { base: trimmed(&base_url.into()) }
     }

@@ -18,9 +18,9 @@ use crate::secret::Secret;
 use crate::uk::trimmed;
 
 /// The public service.
-pub const WATTTIME_BASE_URL: &str = "https://api.watttime.org";
+pub(crate) const WATTTIME_BASE_URL: &str = "https://api.watttime.org";
 /// Grams per kWh that a pound per MWh is.
-pub const GRAMS_PER_POUND: f64 = 0.453_592_37;
+pub(crate) const GRAMS_PER_POUND: f64 = 0.453_592_37;
 
 const NAME: &str = "watttime";
 const EXPECTED: &str = "a region such as `region:CAISO_NORTH`, or its name alone in capitals";

@@ -7,9 +7,6 @@ use crate::adapter::NotUnderstood;
 
 /// Most bytes of a name.
 const LONGEST: usize = 64;
-/// What is expected where a name is none.
-const EXPECTED: &str = "expected a carbonTarget such as DE, zone:DE or region:CAISO_NORTH: a name of 1 to 64 \
-                        characters of ASCII without spaces";
 
 /// A grid's name, as a `carbonTarget` has it.
 ///
@@ -21,7 +18,10 @@ pub struct Zone(String);
 
 /// A text that names no grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{EXPECTED}")]
+#[error(
+    "expected a carbonTarget such as DE, zone:DE or region:CAISO_NORTH: a name of 1 to {LONGEST} characters of \
+     ASCII without spaces"
+)]
 pub struct BadZone;
 
 impl Zone {

@@ -50,9 +50,11 @@ impl Fetch for Gate {
         }
         let region = request.url.split("region=").nth(1).and_then(|rest| rest.split('&').next());
         Ok(match region {
-            Some(region) => include_str!("data/watttime_forecast.json").replace("CAISO_NORTH", region).into(),
+            Some(region) => include_str!("../../../fuzz/seeds/answers/watttime_forecast.json")
+                .replace("CAISO_NORTH", region)
+                .into(),
             None if request.url.ends_with("/login") => br#"{"token":"eyJ0b2tlbg"}"#.into(),
-            None => include_bytes!("data/configmap_rows.json").into(),
+            None => include_bytes!("../../../fuzz/seeds/answers/configmap_rows.json").into(),
         })
     }
 }

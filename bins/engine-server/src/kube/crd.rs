@@ -316,3 +316,22 @@ fn definition() -> anyhow::Result<Value> {
     }
     Ok(definition)
 }
+
+#[cfg(test)]
+mod tests {
+    use models::SETTINGS;
+
+    use super::*;
+
+    /// An API server drops what the definition does not know, and tells nobody.
+    #[test]
+    fn the_scheduler_has_every_setting() {
+        let definition = definition().unwrap();
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let fields = &schema["properties"]["spec"]["properties"]["scheduler"]["properties"];
+        let words = ["policy", "carbonTarget", "calibrate"];
+        for key in SETTINGS.iter().map(|spec| spec.key).chain(words) {
+            assert!(fields.get(key).is_some(), "SchedulerSpec lacks {key}");
+        }
+    }
+}

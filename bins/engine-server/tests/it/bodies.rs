@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use models::body::MAX_DEPTH;
 use serde_json::json;
 
 use crate::client::{Answer, read_answer};
@@ -25,15 +26,15 @@ fn bodies_are_json_objects_or_are_refused_with_a_reason() {
         (JSON, b" \r\n{\"policy\": \"p100\"}\t".to_vec(), 202),
         (JSON, b"\xef\xbb\xbf{\"policy\":\"p100\"}".to_vec(), 202),
         (JSON, br#"{"policy":"nope","policy":"p100"}"#.to_vec(), 202),
-        (JSON, nested(64).into_bytes(), 202),
-        (JSON, list(64).into_bytes(), 202),
+        (JSON, nested(MAX_DEPTH).into_bytes(), 202),
+        (JSON, list(MAX_DEPTH).into_bytes(), 202),
         (
             JSON,
             br#"{"a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["}"#.to_vec(),
             202,
         ),
-        (JSON, nested(65).into_bytes(), 400),
-        (JSON, list(65).into_bytes(), 400),
+        (JSON, nested(MAX_DEPTH + 1).into_bytes(), 400),
+        (JSON, list(MAX_DEPTH + 1).into_bytes(), 400),
         (JSON, "[".repeat(100_000).into_bytes(), 400),
         (JSON, nested(100_000).into_bytes(), 400),
         (JSON, b"".to_vec(), 400),

@@ -17,6 +17,8 @@ use crate::upstream::{Reply, Upstream, uk};
 /// Examples that no request gets from outside at will; their text is made by the code that answers so.
 const BY_ACCIDENT: [&str; 2] = ["restoring", "unknown-outcome"];
 
+const API: &str = include_str!("../../../../docs/api.md");
+
 /// Half-hours as the UK API tells them: two that are over and measured, and those to come.
 fn half_hours() -> Value {
     let step = SignedDuration::from_mins(30);
@@ -93,6 +95,26 @@ fn the_committed_copy_is_what_the_code_makes() {
         folders.iter().map(String::as_str).chain([env!("CARGO_MANIFEST_DIR"), "::", "[`", "localhost"])
     {
         assert!(!text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn every_field_of_a_schedule_is_told_to_people_too() {
+    let contract = Contract::read();
+    let (_, section) = API.split_once("\n## Reading a schedule\n").unwrap();
+    let (section, _) = section.split_once("\n### ").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let told: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    for (schema, above) in [("Schedule", ""), ("ForecastReport", "forecast.")] {
+        let fields = &contract.document["components"]["schemas"][schema]["properties"];
+        for field in fields.as_object().unwrap().keys() {
+            // A row of `forecast.source` and `zone` tells of `forecast.zone`, one of `policy.name` of `policy`.
+            let (whole, inner) = (format!("{above}{field}"), format!("{above}{field}."));
+            let is_it = |word: &&str| *word == field || *word == whole || word.starts_with(inner.as_str());
+            let is_told = told.iter().any(is_it);
+            assert!(is_told, "docs/api.md, the table of Reading a schedule, has no row of `{whole}`");
+        }
     }
 }
 

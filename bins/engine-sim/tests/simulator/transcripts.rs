@@ -2,9 +2,14 @@
 
 use crate::common::Desk;
 
+const README: &str = include_str!("../../../../README.md");
+
 #[test]
 fn compare_over_the_built_in_scenario() {
-    insta::assert_snapshot!(Desk::empty().run("compare").transcript());
+    let compared = Desk::empty().run("compare");
+    insta::assert_snapshot!(compared.transcript());
+    let (_, told) = compared.out.split_once("\n\n").unwrap();
+    assert!(README.contains(told.trim_end()), "README.md, section Simulate, should quote:\n\n{told}");
 }
 
 #[test]

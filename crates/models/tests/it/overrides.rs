@@ -306,7 +306,7 @@ fn components_have_whole_replicas_and_min_is_at_most_max() {
 
 #[test]
 fn a_hostile_body_does_not_buy_a_long_answer() {
-    let flavours: Vec<_> = (0..64)
+    let flavours: Vec<_> = (0..models::flavour::MAX_FLAVOURS)
         .map(|_| json!({"precision": "x".repeat(10_000), "carbonIntensity": -1, "energyWh": -1}))
         .collect();
     let problems = refused(&json!({"flavours": flavours}).to_string());

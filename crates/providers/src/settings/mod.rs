@@ -2,26 +2,27 @@
 //!
 //! What was typed comes in through [`Given`]; this crate reads neither arguments nor environment nor files.
 
-mod source;
+mod provider_chain;
 
 use core::fmt::Display;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use models::{Accounting, Signal};
+use models::{Accounting, CarbonIntensity, Signal, json, ranges};
 
 use crate::electricity_maps::{ELECTRICITY_MAPS_BASE_URL, ELECTRICITY_MAPS_HEADER, Granularity, Horizon};
 use crate::http::check_url;
-use crate::uk::UK_BASE_URL;
 use crate::watttime::WATTTIME_BASE_URL;
 use crate::{
     Adapter, CarbonAwareSdk, ConfigMap, ElectricityMaps, LegacyForecast, Prometheus, Secret,
     UkCarbonIntensity, WattTime, Zone,
 };
 
-use source::Member;
-pub use source::{MixedProviders, ProviderChain, Source};
+use provider_chain::Member;
+pub use provider_chain::{MixedProviders, ProviderChain};
 
+/// Whom to ask where nobody says.
+const DEFAULT_PROVIDER: &str = "uk-carbon-intensity";
 /// Longest name of a header field.
 const LONGEST_HEADER: usize = 64;
 /// How the URL of a file begins; its path follows as it is. A [`Fetch`](crate::Fetch) that is to ask a
@@ -52,7 +53,7 @@ pub const SPECS: [Spec; 26] = [
         variable: "CARBON_PROVIDER",
         value: "PROVIDERS",
         hidden: false,
-        default: Some("uk-carbon-intensity"),
+        default: Some(DEFAULT_PROVIDER),
         help: "Whom to ask, in order, with commas between: uk-carbon-intensity, electricity-maps, watttime, carbon-aware-sdk, configmap, prometheus, static:GRAMS (gCO2eq/kWh), or trace:FILE (repeated to cover now)",
     },
     Spec {
@@ -307,23 +308,53 @@ pub fn url(given: &dyn Given, flag: &str) -> Result<Option<String>, BadSetting> 
 ///
 /// Names the flag or variable, and what was expected; never a key.
 pub fn chain(given: &dyn Given) -> Result<ProviderChain, BadSetting> {
-    let wrong = |problem: String| given.wrong("carbon-provider", &problem);
-    let names = given.text("carbon-provider").unwrap_or("uk-carbon-intensity");
+    let names = given.text("carbon-provider").unwrap_or(DEFAULT_PROVIDER);
     let mut members = Vec::new();
-    for name in names.split(',') {
-        let source: Source = name.trim().parse().map_err(wrong)?;
-        match source {
-            Source::Uk => uk(given, &mut members)?,
-            Source::ElectricityMaps => members.push(ready(electricity_maps(given)?)),
-            Source::WattTime => members.push(ready(watttime(given)?)),
-            Source::CarbonAwareSdk => members.push(ready(carbon_aware_sdk(given)?)),
-            Source::ConfigMap => members.push(ready(configmap(given)?)),
-            Source::Prometheus => members.push(ready(prometheus(given)?)),
-            Source::Static(intensity) => members.push(Member::Static(intensity)),
-            Source::Trace(path) => members.push(Member::Trace(path)),
+    for name in names.split(',').map(str::trim) {
+        match NAMED.iter().find(|named| named.name == name) {
+            Some(named) => members.extend((named.make)(given)?),
+            None => {
+                members.push(spelled_out(name).map_err(|problem| given.wrong("carbon-provider", &problem))?);
+            }
         }
     }
-    ProviderChain::new(members).map_err(|mixed| wrong(mixed.to_string()))
+    ProviderChain::new(members).map_err(|mixed| given.wrong("carbon-provider", &mixed))
+}
+
+/// A provider whose name is all of it.
+struct Named {
+    name: &'static str,
+    /// What is asked, in order.
+    make: fn(&dyn Given) -> Result<Vec<Member>, BadSetting>,
+}
+
+/// In the order in which help and messages list them.
+static NAMED: [Named; 6] = [
+    Named { name: DEFAULT_PROVIDER, make: uk },
+    Named { name: "electricity-maps", make: |given| Ok(vec![ready(electricity_maps(given)?)]) },
+    Named { name: "watttime", make: |given| Ok(vec![ready(watttime(given)?)]) },
+    Named { name: "carbon-aware-sdk", make: |given| Ok(vec![ready(carbon_aware_sdk(given)?)]) },
+    Named { name: "configmap", make: |given| Ok(vec![ready(configmap(given)?)]) },
+    Named { name: "prometheus", make: |given| Ok(vec![ready(prometheus(given)?)]) },
+];
+
+/// A provider whose name goes on with what it tells.
+fn spelled_out(text: &str) -> Result<Member, String> {
+    match text.split_once(':') {
+        Some(("static", grams)) => {
+            let grams = json::number_text(grams, &ranges::INTENSITY)?;
+            CarbonIntensity::new(grams).map(Member::Static).map_err(|refused| refused.to_string())
+        }
+        Some(("trace", file)) if !file.is_empty() => Ok(Member::Trace(file.into())),
+        _ => {
+            let names = NAMED.each_ref().map(|named| named.name).join(", ");
+            Err(format!(
+                "`{}` is not a carbon provider: expected {names}, static:GRAMS (gCO2eq/kWh) or trace:FILE, or several \
+                 of them with commas between",
+                json::excerpt(text)
+            ))
+        }
+    }
 }
 
 fn ready(adapter: impl Adapter + 'static) -> Member {
@@ -332,18 +363,16 @@ fn ready(adapter: impl Adapter + 'static) -> Member {
 
 /// With a URL of the operator's own, what answers there may be the origin's legacy service too: the UK paths
 /// are tried first, then `{url}/forecast`.
-fn uk(given: &dyn Given, members: &mut Vec<Member>) -> Result<(), BadSetting> {
+fn uk(given: &dyn Given) -> Result<Vec<Member>, BadSetting> {
     let Some(url) = url(given, "carbon-api-url")? else {
-        members.push(ready(UkCarbonIntensity::new(UK_BASE_URL)));
-        return Ok(());
+        return Ok(vec![ready(UkCarbonIntensity::default())]);
     };
-    members.push(ready(UkCarbonIntensity::new(url.clone())));
-    let legacy = LegacyForecast::new(url);
-    members.push(ready(match zone(given, "carbon-api-zone")? {
+    let legacy = LegacyForecast::new(url.clone());
+    let legacy = match zone(given, "carbon-api-zone")? {
         Some(zone) => legacy.with_zone(zone),
         None => legacy,
-    }));
-    Ok(())
+    };
+    Ok(vec![ready(UkCarbonIntensity::new(url)), ready(legacy)])
 }
 
 fn electricity_maps(given: &dyn Given) -> Result<ElectricityMaps, BadSetting> {
@@ -498,4 +527,25 @@ fn missing(given: &dyn Given, one: &str, other: &str, what: &str) -> BadSetting 
 fn both(one: &str, other: &str) -> BadSetting {
     let (one, other) = (variable(one), variable(other));
     BadSetting::new(format!("{one} and {other} are both set: expected one of them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROVIDERS: &str = include_str!("../../../../docs/providers.md");
+
+    #[test]
+    fn help_and_document_name_every_provider() {
+        let names = NAMED.each_ref().map(|named| named.name);
+        let listed = names.join(", ");
+        assert!(SPECS[0].help.contains(&listed), "the help of --carbon-provider should list {listed}");
+        for name in names {
+            let row = format!("\n| `{name}`");
+            assert!(
+                PROVIDERS.contains(&row),
+                "docs/providers.md, section Adapters, should have a row of `{name}`"
+            );
+        }
+    }
 }

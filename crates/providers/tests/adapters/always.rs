@@ -4,7 +4,8 @@ use models::{CarbonTarget, Signal, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use providers::{
-    Adapter, CarbonAwareSdk, ConfigMap, ElectricityMaps, Login, Plan, Prometheus, Secret, WattTime,
+    Adapter, CarbonAwareSdk, ConfigMap, ElectricityMaps, Login, Plan, Prometheus, Secret, UkCarbonIntensity,
+    WattTime,
 };
 
 use crate::now;
@@ -13,34 +14,60 @@ fn adapters() -> Vec<(Box<dyn Adapter>, &'static str, Vec<&'static str>)> {
     let key = || Secret::new("k3y-of-mine");
     vec![
         (
+            Box::new(UkCarbonIntensity::default()),
+            "national",
+            vec![include_str!("../../../../fuzz/seeds/answers/uk.json")],
+        ),
+        (
             Box::new(ElectricityMaps::new(key())),
             "zone:DE",
-            vec![include_str!("../data/electricity_maps_forecast.json")],
+            vec![include_str!("../../../../fuzz/seeds/answers/electricity_maps_forecast.json")],
         ),
         (
             Box::new(WattTime::new("ada", &key())),
             "CAISO_NORTH",
-            vec![include_str!("../data/watttime_forecast.json")],
+            vec![include_str!("../../../../fuzz/seeds/answers/watttime_forecast.json")],
         ),
         (
             Box::new(CarbonAwareSdk::new("http://sdk.example", Signal::Marginal)),
             "location:northeurope",
-            vec![include_str!("../data/carbon_aware_sdk_forecast.json")],
+            vec![include_str!("../../../../fuzz/seeds/answers/carbon_aware_sdk_forecast.json")],
         ),
         (
             Box::new(ConfigMap::new("http://cluster.example", Signal::Marginal)),
             "national",
-            vec![include_str!("../data/configmap.json"), include_str!("../data/configmap_rows.json")],
+            vec![
+                include_str!("../../../../fuzz/seeds/answers/configmap.json"),
+                include_str!("../../../../fuzz/seeds/answers/configmap_rows.json"),
+            ],
         ),
         (
             Box::new(Prometheus::new("http://prometheus.example", "grid_intensity")),
             "national",
             vec![
-                include_str!("../data/prometheus_vector.json"),
-                include_str!("../data/prometheus_matrix.json"),
+                include_str!("../../../../fuzz/seeds/answers/prometheus_vector.json"),
+                include_str!("../../../../fuzz/seeds/answers/prometheus_matrix.json"),
             ],
         ),
     ]
+}
+
+/// What operators know by a name is tried here, and what is tried here is fuzzed.
+#[cfg(feature = "http")]
+#[test]
+fn every_provider_is_among_these_and_is_fuzzed() {
+    let (_, listed) = providers::settings::SPECS[0].help.split_once(": ").unwrap();
+    let adapters = adapters();
+    for name in listed.split(", ").filter(|name| !name.contains(':')) {
+        let is_here = adapters.iter().any(|(adapter, ..)| adapter.name() == name);
+        assert!(is_here, "adapters() in {} lacks {name}", file!());
+    }
+    let fuzzed = include_str!("../../../../fuzz/targets/answers.rs");
+    for (adapter, ..) in adapters {
+        let shown = format!("{adapter:?}");
+        let kind = shown.split(' ').next().unwrap();
+        assert!(fuzzed.contains(&format!("Box::new({kind}::")), "fuzz/targets/answers.rs lacks {kind}");
+    }
 }
 
 fn read(adapter: &dyn Adapter, target: &str, body: &[u8]) {

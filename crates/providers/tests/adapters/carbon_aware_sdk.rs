@@ -5,7 +5,7 @@ use providers::{Adapter, BadAnswer, CarbonAwareSdk};
 
 use crate::{at, parse, shape, url};
 
-const ANSWER: &str = include_str!("../data/carbon_aware_sdk_forecast.json");
+const ANSWER: &str = include_str!("../../../../fuzz/seeds/answers/carbon_aware_sdk_forecast.json");
 const SHAPE: [&str; 3] = ["12:10-12:20=532.25", "12:20-12:30=448.5", "12:30-12:40=470"];
 const NOT_IT: &str = "the body is not the JSON of carbon-aware-sdk: ";
 

@@ -5,8 +5,8 @@ use providers::{Adapter, BadAnswer, ConfigMap, Zone};
 
 use crate::{at, parse, shape, url};
 
-const WHOLE: &str = include_str!("../data/configmap.json");
-const ROWS: &str = include_str!("../data/configmap_rows.json");
+const WHOLE: &str = include_str!("../../../../fuzz/seeds/answers/configmap.json");
+const ROWS: &str = include_str!("../../../../fuzz/seeds/answers/configmap_rows.json");
 /// The row in the middle has no value.
 const SHAPE: [&str; 2] = ["12:10-12:15=529.1", "12:20-12:25=531"];
 const NOT_IT: &str = "the body is not the JSON of configmap: ";

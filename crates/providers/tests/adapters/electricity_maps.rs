@@ -6,7 +6,7 @@ use providers::{Adapter, ElectricityMaps, Secret};
 
 use crate::{ask, at, now, parse, shape, url};
 
-const ANSWER: &str = include_str!("../data/electricity_maps_forecast.json");
+const ANSWER: &str = include_str!("../../../../fuzz/seeds/answers/electricity_maps_forecast.json");
 const NOT_IT: &str = "the body is not the JSON of electricity-maps: ";
 
 fn adapter() -> ElectricityMaps {

@@ -6,8 +6,8 @@ use providers::{Adapter, Prometheus, Zone};
 
 use crate::{parse, shape, url};
 
-const VECTOR: &str = include_str!("../data/prometheus_vector.json");
-const MATRIX: &str = include_str!("../data/prometheus_matrix.json");
+const VECTOR: &str = include_str!("../../../../fuzz/seeds/answers/prometheus_vector.json");
+const MATRIX: &str = include_str!("../../../../fuzz/seeds/answers/prometheus_matrix.json");
 const NOT_IT: &str = "the body is not the JSON of prometheus: ";
 
 fn adapter() -> Prometheus {

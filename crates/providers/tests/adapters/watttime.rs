@@ -6,7 +6,7 @@ use providers::{Adapter, Login, Secret, WattTime};
 
 use crate::{at, now, parse, shape, url};
 
-const ANSWER: &str = include_str!("../data/watttime_forecast.json");
+const ANSWER: &str = include_str!("../../../../fuzz/seeds/answers/watttime_forecast.json");
 const NOT_IT: &str = "the body is not the JSON of watttime: ";
 
 fn adapter() -> WattTime {

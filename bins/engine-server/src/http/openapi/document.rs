@@ -1,5 +1,6 @@
 //! The document as a whole: what it is about, schemas, parameters, headers, and the answers many requests share.
 
+use models::body::MAX_DEPTH;
 use models::{Config, Feedback, Manual, Overrides, Schedule, Signal, schema};
 use policies::Registry;
 use schemars::generate::SchemaSettings;
@@ -235,7 +236,7 @@ fn responses() -> Value {
             "description": "What can be asked here",
             "headers": {"Allow": reference("headers", "Allow")},
         },
-        "Malformed": problem("Not JSON, not an object, or nested deeper than 64", &[], vec![
+        "Malformed": problem(&format!("Not JSON, not an object, or nested deeper than {MAX_DEPTH}"), &[], vec![
             ("no-object", example(&Problem::malformed("payload must be an object").body(), json!({"body": []}))),
         ]),
         "Unauthorized": problem(

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::answers::Effective;
 use super::super::problem::Problem;
+use crate::limit_args::Limits;
 use crate::store::Refused;
 
 /// A whole schedule, as a server told it.
@@ -92,9 +93,10 @@ pub(super) fn wrong_query(query: &Value, pointer: &str, problem: &str) -> Value 
 }
 
 pub(super) fn too_large() -> Value {
-    let detail = "the body is larger than 1048576 bytes: expected a smaller one";
+    let most = Limits::default().body_bytes;
+    let detail = format!("the body is larger than {most} bytes: expected a smaller one");
     let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
-    example(&problem.body(), json!({"bodyBytes": 1_048_577}))
+    example(&problem.body(), json!({"bodyBytes": most + 1}))
 }
 
 pub(super) fn unsupported() -> Value {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::answers::{
     Accepted, Health, OverrideEnded, OverrideSet, Pending, Removed, ScheduleItem, ScheduleList,
 };
+use super::super::page::LONGEST_PAGE;
 use super::super::problem::Problem;
 use super::document::{problem, reference};
 use super::examples::{
@@ -360,10 +361,7 @@ fn list_schedules() -> Operation {
             ),
         )
         .refuses(vec![
-            (
-                "wrong-limit",
-                wrong_query(&json!({"limit": 0}), "/limit", "expected a whole number from 1 to 1000"),
-            ),
+            ("wrong-limit", wrong_limit(&json!({"limit": 0}))),
             (
                 "wrong-continue",
                 wrong_query(
@@ -384,10 +382,12 @@ fn list_forecasts() -> Operation {
     )
     .with(&["Limit", "AfterTarget"])
     .answers(200, uncached(document("A page", "ForecastList", as_is("known", &forecasts()))))
-    .refuses(vec![(
-        "wrong-limit",
-        wrong_query(&json!({"limit": "many"}), "/limit", "expected a whole number from 1 to 1000"),
-    )])
+    .refuses(vec![("wrong-limit", wrong_limit(&json!({"limit": "many"})))])
+}
+
+/// A page of no length that a page has.
+fn wrong_limit(query: &Value) -> Value {
+    wrong_query(query, "/limit", &format!("expected a whole number from 1 to {LONGEST_PAGE}"))
 }
 
 fn export(id: &'static str, summary: &'static str, about: &'static str, rows: &str) -> Operation {

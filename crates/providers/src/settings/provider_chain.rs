@@ -1,60 +1,12 @@
-//! Where forecasts come from, as the operator says it.
+//! Where forecasts come from, as the operator said it.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
-use models::{CarbonIntensity, CarbonTarget, Signal, Timestamp, json, ranges};
+use models::{CarbonIntensity, CarbonTarget, Signal, Timestamp};
 
 use crate::trace::TraceAdapter;
 use crate::{Adapter, Fixed, NotUnderstood};
-
-/// One name of `--carbon-provider`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Source {
-    /// The UK Carbon Intensity API.
-    Uk,
-    /// Electricity Maps.
-    ElectricityMaps,
-    /// WattTime.
-    WattTime,
-    /// A Carbon Aware SDK WebApi.
-    CarbonAwareSdk,
-    /// The ConfigMap of the carbon-intensity exporter.
-    ConfigMap,
-    /// A PromQL expression.
-    Prometheus,
-    /// One value, always.
-    Static(CarbonIntensity),
-    /// A recorded trace, repeated so that it covers now.
-    Trace(PathBuf),
-}
-
-impl FromStr for Source {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match (text, text.split_once(':')) {
-            ("uk-carbon-intensity", _) => Ok(Self::Uk),
-            ("electricity-maps", _) => Ok(Self::ElectricityMaps),
-            ("watttime", _) => Ok(Self::WattTime),
-            ("carbon-aware-sdk", _) => Ok(Self::CarbonAwareSdk),
-            ("configmap", _) => Ok(Self::ConfigMap),
-            ("prometheus", _) => Ok(Self::Prometheus),
-            (_, Some(("static", grams))) => {
-                let grams = json::number_text(grams, &ranges::INTENSITY)?;
-                CarbonIntensity::new(grams).map(Self::Static).map_err(|refused| refused.to_string())
-            }
-            (_, Some(("trace", file))) if !file.is_empty() => Ok(Self::Trace(file.into())),
-            _ => Err(format!(
-                "`{}` is not a carbon provider: expected uk-carbon-intensity, electricity-maps, watttime, \
-                 carbon-aware-sdk, configmap, prometheus, static:GRAMS (gCO2eq/kWh) or trace:FILE, or several of \
-                 them with commas between",
-                json::excerpt(text)
-            )),
-        }
-    }
-}
 
 /// The providers to ask, in order, each with its settings.
 #[derive(Debug)]
