@@ -19,9 +19,8 @@ import sys
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LISTED = subprocess.run(
-    ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True, capture_output=True, check=True
-).stdout
+LIST = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+LISTED = subprocess.run(LIST, cwd=ROOT, text=True, capture_output=True, check=True).stdout
 FILES = sorted(name for name in set(LISTED.split("\0")) if name and (ROOT / name).is_file())
 FOLDERS = {str(parent) for name in FILES for parent in pathlib.PurePath(name).parents}
 TOP = {name.split("/")[0] for name in FILES if "/" in name}

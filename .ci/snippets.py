@@ -3,7 +3,7 @@
     python3 .ci/snippets.py --bin-dir target/debug [DOCUMENT ..]
 
 Python 3.11, bash, curl, jq and openssl are needed, nothing else. Each document has a shell of its own in a folder of its
-own, with copies of deploy/ and docs/, and its blocks are run in their order:
+own, with copies of benches/, crates/, deploy/ and docs/, and its blocks are run in their order:
 
 - bash, sh: every command has to end with 0, and no answer to curl may be an error.
 - console: what follows a line that begins with "$ " is what the command writes to stdout. Output of the simulator is
@@ -15,7 +15,7 @@ own, with copies of deploy/ and docs/, and its blocks are run in their order:
 A server is started in the background, on free ports, and waited for; ports of later commands are those. It is ended with
 the document. Comments on the lines before a block say what cannot be seen from it:
 
-    <!-- not run: WHY -->    it is only parsed, and its flags are looked up in --help
+    <!-- not run: WHY -->    it is only parsed; flags are looked up in --help, what cargo is to find in the manifests
     <!-- first: COMMANDS --> they are run before it, unseen by the reader
     <!-- ctrl-c -->          the server was stopped
     <!-- file: PATH -->      the block is this file, to the byte
@@ -23,6 +23,7 @@ the document. Comments on the lines before a block say what cannot be seen from 
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import dataclasses
 import difflib
@@ -43,13 +44,13 @@ import tomllib
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PATIENCE = 60  # seconds: for a command, a server's begin, its end
+PATIENCE = 120  # seconds: for a command, a server's begin, its end
 LATER = 15  # seconds for what a schedule says to change
 # What reaches beyond a folder of its own, or takes long: never run from here, so always to be marked.
 ELSEWHERE = {"apt-get", "cargo", "docker", "git", "kubectl", "kustomize", "sudo"}
 COMMANDS = ELSEWHERE | {"curl", "engine-server", "engine-sim", "openssl", "promtool"}
 # Output of these varies with time.
-VARIES = re.compile(r"\bcurl\b|engine-server|engine-sim (?:replay|explain)|\bdate\b")
+VARIES = re.compile(r"\bcurl\b|engine-server (?!crd|openapi|.*--check)|engine-sim (?:replay|explain)|\bdate\b")
 NUMBER = re.compile(r"[-+]?\d[\d.,:TZ+/-]*")
 
 
@@ -144,10 +145,10 @@ class Reader:
     def __init__(self, binaries, folder):
         self.folder, self.cwd, self.ports, self.servers = folder, folder / "here", {}, []
         self.cwd.mkdir()
-        for part in ("deploy", "docs"):
+        for part in ("benches", "crates", "deploy", "docs"):
             shutil.copytree(ROOT / part, self.cwd / part)
         (folder / "strict").mkdir()
-        (folder / "strict" / ".curlrc").write_text("fail-with-body\nshow-error\n")
+        (folder / "strict" / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
         # Nothing of whoever runs this: neither settings nor a home.
         path = os.pathsep.join([str(binaries), os.environ["PATH"]])
         self.environment = {"PATH": path, "HOME": str(self.cwd), "LANG": "C.UTF-8", "TZ": "UTC"}
@@ -244,7 +245,9 @@ def same_shape(shown, found):
 def same(shown, found, varies):
     if varies:
         with contextlib.suppress(ValueError):
-            return same_shape(json.loads(shown), json.loads(found))
+            shape = json.loads(shown)
+            if isinstance(shape, (dict, list)):
+                return same_shape(shape, json.loads(found))
 
     def seen(line):
         return re.sub(r"\s+", " ", NUMBER.sub("#", line)).strip() if varies else line.rstrip()
@@ -272,8 +275,8 @@ def run(block, reader):
             until = time.monotonic() + LATER
             while shown is not None and not same(shown, found, VARIES.search(command)):
                 if not only_reads or time.monotonic() > until:
-                    lines = difflib.ndiff(shown.split("\n"), found.split("\n"), charjunk=None)
-                    raise Wrong("the document (-) shows something else than it prints (+)\n" + "\n".join(lines))
+                    lines = difflib.unified_diff(shown.split("\n"), found.split("\n"), "shown", "printed", lineterm="")
+                    raise Wrong("\n".join(["it prints something else than is shown", *lines]))
                 time.sleep(0.1)
                 found = reader.run(command, strict=False)
         except Wrong as wrong:
@@ -281,9 +284,30 @@ def run(block, reader):
     return count
 
 
+def targets():
+    """What cargo can be asked for: (flag, name)."""
+    found = set()
+    for manifest in ROOT.glob("**/Cargo.toml"):
+        declared = tomllib.loads(manifest.read_text())
+        found.add(("-p", declared.get("package", {}).get("name")))
+        for kind in ("bin", "test", "bench", "example"):
+            found |= {(f"--{kind}", target["name"]) for target in declared.get(kind, [])}
+        for kind in ("test", "example"):
+            files = manifest.parent.glob(f"{kind}s/*.rs")
+            found |= {(f"--{kind}", file.stem) for file in files}
+            found |= {(f"--{kind}", file.parent.name) for file in manifest.parent.glob(f"{kind}s/*/main.rs")}
+        if (manifest.parent / "src/main.rs").is_file():
+            found.add(("--bin", declared["package"]["name"]))
+    return found
+
+
 def look_at(block, binaries, helps):
-    """What can be said of commands that are not run: bash understands them, and the flags exist."""
+    """What can be said of commands that are not run: bash understands them, and what they name exists."""
     for command, _ in steps(block):
+        if "cargo" in command.split():
+            for asked in re.findall(r"(-p|--bin|--test|--bench|--example) ([\w-]+)", command):
+                if asked not in targets():
+                    raise Wrong(f"{block}: there is no {' '.join(asked)}")
         line = re.sub(r"cargo run (?:--?\w+ )*--bin (\S+) --", r"\1", command.replace("\\\n", " "))
         for part in re.split(r"\n|[;|&]+", line):
             called = re.match(r"\s*(?:(?:time|do|then|\w+=\S+)\s+)*(engine-(?:server|sim))((?: [a-z]+\b(?![\w./]))*)(.*)", part)
@@ -317,7 +341,17 @@ def check_rust(block, sources):
         raise Wrong(f"{block}: expected a contiguous part of one of the project's .rs files, or <!-- file: PATH -->")
 
 
-def check(document, binaries, tally, helps, sources):
+def check(document, binaries, helps, sources):
+    """What was done with its blocks, by kind; what was wrong, if anything; and how long it took, in seconds."""
+    tally, begun, wrong = collections.defaultdict(list), time.monotonic(), None
+    try:
+        walk(document, binaries, tally, helps, sources)
+    except Wrong as found:
+        wrong = str(found)
+    return tally, wrong, time.monotonic() - begun
+
+
+def walk(document, binaries, tally, helps, sources):
     with tempfile.TemporaryDirectory(prefix="snippets-") as folder, contextlib.ExitStack() as cleanup:
         reader = None
         for block in blocks(document):
@@ -362,18 +396,22 @@ def main():
     named = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
     documents = given.documents or named + sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))
     sources = [path.read_text() for part in ("crates", "bins", "benches") for path in ROOT.glob(f"{part}/**/*.rs")]
-    tally, helps, wrong = collections.defaultdict(list), {}, []
-    for document in documents:
-        begun, before = time.monotonic(), sum(tally["run"])
-        try:
-            check(document, binaries, tally, helps, sources)
-        except Wrong as found:
-            wrong.append(str(found))
-        if sum(tally["run"]) > before:
-            print(f"{document}: {sum(tally['run']) - before} commands, {time.monotonic() - begun:.1f} s", flush=True)
-    print(f"{sum(tally.pop('run'))} commands run, {len(tally['not run'])} blocks not run:")
-    print("".join(f"  {line}\n" for line in tally.pop("not run")), end="")
-    print("; ".join(f"{len(found)} blocks of {what}" for what, found in sorted(tally.items())))
+    # The examples of rustdoc, which are tests.
+    sources += [re.sub(r"(?m)^ *//[/!] ?", "", source) for source in sources]
+    total, helps, wrong = collections.defaultdict(list), {}, []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+        checks = side_by_side.map(lambda document: check(document, binaries, helps, sources), documents)
+        for document, (tally, found, seconds) in zip(documents, checks):
+            for what, those in tally.items():
+                total[what] += those
+            if "run" in tally:
+                print(f"{document}: {sum(tally['run'])} commands, {seconds:.1f} s", flush=True)
+            if found:
+                wrong.append(found)
+    not_run = total.pop("not run", [])
+    print(f"{sum(total.pop('run', []))} commands run, {len(not_run)} blocks not run:")
+    print("".join(f"  {line}\n" for line in not_run), end="")
+    print("; ".join(f"{len(found)} blocks of {what}" for what, found in sorted(total.items())))
     if wrong:
         sys.exit("\n\n".join(["", *wrong]))
 
