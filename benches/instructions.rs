@@ -108,8 +108,8 @@ fn main() -> ExitCode {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt");
     let counts: Vec<(&str, u64)> = CASES.iter().map(|(name, _)| (*name, count(name))).collect();
     if arguments.iter().any(|argument| argument == "--write") {
-        let lines: String = counts.iter().map(|(name, count)| format!("{count:>8} {name}\n")).collect();
-        std::fs::write(path, lines).unwrap();
+        let lines: Vec<String> = counts.iter().map(|(name, count)| format!("{count:>8} {name}")).collect();
+        std::fs::write(path, lines.join("\n") + "\n").unwrap();
         return ExitCode::SUCCESS;
     }
     compare(&counts, &std::fs::read_to_string(path).unwrap_or_default())

@@ -53,7 +53,7 @@ fn main() {
     });
     let precision = Precision::new(0.9).unwrap();
     question.measure("pick and record a measured precision", || {
-        plain.pick().unwrap().record_precision(precision)
+        plain.pick().unwrap().record_precision(precision);
     });
     let checked = routed(3, true);
     question.measure("pick with credit checked, and record", || pick_and_record(&checked));

@@ -24,7 +24,7 @@ fn picking_and_recording_allocate_nothing_whatever_changes() {
         let wanted = models::Overrides::from_json(body.as_object().unwrap()).unwrap().overrides;
         driver.update(now, |engine| engine.configure(&id, wanted, now)).unwrap();
         handle.record("f0", 1_000, None).unwrap();
-        now += Duration::from_secs(60);
+        now += Duration::from_mins(1);
         driver.tick(now);
         let counted = allocation_counter::measure(|| {
             for request in 0..1_000_u64 {

@@ -31,7 +31,7 @@ use crate::engine::Engine;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ThreadDriver {
-    shared: Option<Arc<Shared>>,
+    shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -62,45 +62,34 @@ impl ThreadDriver {
         let turning = Arc::clone(&shared);
         #[expect(clippy::disallowed_methods, reason = "asked for by name, behind a feature")]
         let thread = thread::Builder::new().name("engine".into()).spawn(move || turning.turn())?;
-        Ok(Self { shared: Some(shared), thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// A handle of a schedule, which may be configured later.
     pub fn handle(&self, id: &ScheduleId) -> Handle {
-        self.shared().turned.handle(id)
+        self.shared.turned.handle(id)
     }
 
     /// Changes the engine, as [`Driver::update`] does, at the instant that is handed in.
     pub fn update<T>(&self, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
-        let answer = self.shared().turned.update(change);
-        self.shared().tell(|news| news.is_changed = true);
+        let answer = self.shared.turned.update(change);
+        self.shared.tell(|news| news.is_changed = true);
         answer
     }
 
-    /// Ends the thread and gives the driver back.
-    #[expect(clippy::missing_panics_doc, reason = "the thread has ended, and nobody else has it")]
-    pub fn stop(mut self) -> Driver {
-        self.end();
-        let shared = self.shared.take().and_then(Arc::into_inner);
-        shared.expect("the thread let go of it").turned.into_driver()
-    }
-
-    fn shared(&self) -> &Shared {
-        self.shared.as_deref().expect("it is taken by `stop` alone, which consumes this")
-    }
-
-    fn end(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            self.shared().tell(|news| news.is_over = true);
-            // It does not panic; if it did, it has ended all the same.
-            let _ = thread.join();
-        }
+    /// One more turn, now: what was recorded is booked. The last thing to do before a process ends.
+    pub fn settle(&self) {
+        self.shared.turned.turn();
     }
 }
 
 impl Drop for ThreadDriver {
     fn drop(&mut self) {
-        self.end();
+        self.shared.tell(|news| news.is_over = true);
+        if let Some(thread) = self.thread.take() {
+            // It does not panic; if it did, it has ended all the same.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Driver, Handle};
 use crate::engine::Engine;
 
 /// Nobody sleeps longer, so that a clock that was set is noticed.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// Says what time it is.
 pub(super) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -43,10 +43,6 @@ impl Turned {
         let mut driver = self.lock();
         let now = (self.clock)();
         driver.update(now, |engine| change(engine, now))
-    }
-
-    pub(super) fn into_driver(self) -> Driver {
-        self.driver.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     // What panicked was the caller's change: the engine answers as it is.

@@ -1,5 +1,7 @@
 //! Requests that ask, one by one, who is to serve them.
 
+#![expect(clippy::disallowed_methods, reason = "requests come on threads")]
+
 use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -231,7 +233,7 @@ proptest! {
                             _ => handle.pick(),
                         };
                         on_their_way.push(pick.expect("it is configured"));
-                        if count % 7 == 0 {
+                        if count.is_multiple_of(7) {
                             for pick in on_their_way.drain(..) {
                                 served.fetch_add(1, Ordering::Relaxed);
                                 if pick.position() == 0 { pick.record() } else { pick.record_precision(Precision::BEST) }
@@ -292,7 +294,7 @@ proptest! {
                 0..=5 => on_their_way.push(if act < 3 {
                     handle.pick().unwrap()
                 } else if act < 5 {
-                    handle.pick_random((better * 1e18) as u64).unwrap()
+                    handle.pick_random(better.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15)).unwrap()
                 } else {
                     handle.pick_for(Key::new(better.to_le_bytes())).unwrap()
                 }),

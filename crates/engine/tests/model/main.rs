@@ -1,7 +1,8 @@
 //! Every interleaving of a few threads that pick, record, and have weights published, by loom: the very code of
 //! `engine::routing`, built of loom's atomics in place of the processor's.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where something is wrong")]
 #![expect(dead_code, reason = "the model does not ask for everything")]
-#![expect(unreachable_pub, clippy::duplicate_mod, reason = "the files are another crate's")]
+#![expect(unreachable_pub, reason = "the files are another crate's")]
 
 #[path = "../../src/routing/claims.rs"]
 mod claims;
