@@ -13,4 +13,5 @@ mod repeats;
 mod routing;
 mod savings;
 mod session;
+mod turned;
 mod world;
