@@ -85,7 +85,7 @@ impl Service {
         Ok(Arc::new(service))
     }
 
-    /// Forecasts for whatever carbon target is followed. Yours asks a provider: `providers` has nine of them.
+    /// Forecasts for whatever carbon target is followed. Yours asks a provider: `providers` speaks with several.
     fn feed(&self) -> Result<(), Box<dyn Error>> {
         self.driver.update(|engine, now| {
             let forecast = Arc::new(wave(self.began, now)?);

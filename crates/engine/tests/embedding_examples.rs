@@ -16,7 +16,16 @@ mod minimal;
 #[path = "../examples/offline_evaluation.rs"]
 mod offline_evaluation;
 
+use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::Arc;
+
+use engine::journal::{BaseParts, Changes, Input, Memory, Record, Store, StoreError, recover};
+use engine::routing::Driver;
+use engine::{AnyTarget, Engine, EngineOptions, StoredOptions, TargetCheck};
+use jiff::SignedDuration;
+use models::{Overrides, ScheduleId, Timestamp};
+use policies::Registry;
 
 fn printed(run: impl FnOnce(&mut Vec<u8>) -> Result<(), Box<dyn Error>>) -> Result<String, Box<dyn Error>> {
     let mut out = Vec::new();
@@ -56,4 +65,51 @@ async fn a_service_answers_over_http_and_ends() {
     let served = out.lines().filter(|line| line.contains(" requests "));
     let served = served.map(|line| line.split_whitespace().nth(1).unwrap().parse::<u32>().unwrap());
     assert_eq!(served.sum::<u32>(), axum_service::DEMO, "{out}");
+}
+
+/// Writes down all that the driver's engine is, so that another one can go on from there.
+fn keep(driver: &mut Driver, store: &mut dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    let parts = driver.update(now, |engine| {
+        engine.begin_base();
+        engine.base_parts(usize::MAX)
+    });
+    let base = BaseParts { before: 0, at: now, first: 0, parts, is_last: true };
+    store.commit(&Changes { base: Some(base), ..Changes::default() })
+}
+
+/// The driver that was written down last, or a new one.
+fn go_on(store: &mut dyn Store, now: Timestamp) -> Result<Driver, StoreError> {
+    let (registry, options) = (Registry::builtin(), EngineOptions::default());
+    let any: Arc<dyn TargetCheck> = Arc::new(AnyTarget);
+    let Some(found) = recover(store, &registry, &any, &mut |_, _| ())? else {
+        return Ok(Driver::new(Engine::new(options, registry)));
+    };
+    let mut engine = found.engine;
+    let input = Input::Start { options: Box::new(StoredOptions::from(&options)), refused: BTreeMap::new() };
+    engine.apply(&Record { at: now, input });
+    // Every schedule is due.
+    engine.tick(now);
+    Ok(Driver::new(engine))
+}
+
+#[test]
+fn a_driver_goes_on_from_what_was_written_down() {
+    let now: Timestamp = "2026-11-23T15:00:00Z".parse().unwrap();
+    let id = ScheduleId::new("shop", "search").unwrap();
+    let mut store = Memory::default();
+    let mut driver = go_on(&mut store, now).unwrap().checking_credit();
+    driver.update(now, |engine| engine.configure(&id, Overrides::default(), now)).unwrap();
+    let handle = driver.handle(&id, now);
+    for _ in 0..1_000 {
+        handle.pick().unwrap().record();
+    }
+    let now = now + SignedDuration::from_secs(60);
+    keep(&mut driver, &mut store, now).unwrap();
+    let credit = handle.credit();
+    assert!(credit > 0.0);
+
+    let mut driver = go_on(&mut store, now).unwrap().checking_credit();
+    let handle = driver.handle(&id, now);
+    assert_eq!(handle.credit(), credit);
+    assert_eq!(handle.schedule().unwrap().totals.requests, 1_000);
 }

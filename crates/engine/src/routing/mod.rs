@@ -33,8 +33,9 @@
 //! assert_eq!(pick.flavour(), "precision-100");
 //! pick.record();
 //!
-//! // Every now and then:
-//! let later = driver.next_due().expect("it is evaluated again");
+//! // Whenever `Driver::next_due` says, or later: what was recorded is booked, and shows once it is evaluated again.
+//! let later = "2026-11-23T15:01:00Z".parse()?;
+//! assert!(driver.next_due().is_some_and(|due| due < later));
 //! driver.tick(later);
 //! assert_eq!(handle.schedule().unwrap().totals.requests, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
