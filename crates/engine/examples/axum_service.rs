@@ -119,7 +119,7 @@ impl Service {
         match user {
             Some(user) => self.handle.pick_for(Key::new(user)),
             None => {
-                // A small generator, seeded for each request: nothing that requests would have to share.
+                // A small generator for each request, seeded by its number.
                 let request = self.requests.fetch_add(1, Ordering::Relaxed);
                 self.handle.pick_random(Pcg32::new(request, 1).next_u64())
             }
@@ -222,8 +222,10 @@ pub(crate) async fn demo(out: &mut (impl io::Write + Send)) -> Result<(), Box<dy
 
 async fn rounds(at: SocketAddr, service: &Service) -> Result<String, Box<dyn Error>> {
     let planned = round(at).await?;
-    let weights =
-        json!({"flavourWeights": {"large": 50, "medium": 30, "small": 20}, "reason": "a demonstration"});
+    let weights = json!({
+        "flavourWeights": {"large": 50, "medium": 30, "small": 20},
+        "ttlSeconds": 600, "reason": "a demonstration",
+    });
     let manual = Manual::from_json(weights.as_object().ok_or("an object")?)?;
     service.driver.update(|engine, now| engine.set_manual(service.handle.id(), manual, now))?;
     Ok(planned + &round(at).await?)
