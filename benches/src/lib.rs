@@ -138,7 +138,7 @@ pub fn routed(policy: &str, count: u32, is_checked: bool) -> Handle {
     }
     let mut now = start();
     let handle = driver.handle(&id, now);
-    driver.update(now, |engine| {
+    driver.update(now, |engine, now| {
         engine.configure(&id, overrides(policy, count, 60.0), now).unwrap();
         engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now).unwrap();
     });

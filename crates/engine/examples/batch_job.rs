@@ -54,9 +54,10 @@ fn night(out: &mut impl io::Write, options: EngineOptions) -> Result<(), Box<dyn
     let mut driver = Driver::new(Engine::new(options, Registry::builtin()));
     let id = ScheduleId::new("nightly", "questions")?;
     let wanted = Overrides::from_json(&serde_json::from_str(MODELS)?)?.overrides;
-    driver.update(now, |engine| engine.configure(&id, wanted, now))?;
+    driver.update(now, |engine, now| engine.configure(&id, wanted, now))?;
     let forecast = forecast(now)?;
-    driver.update(now, |engine| engine.observe_forecast(&CarbonTarget::from("national"), forecast, now))?;
+    driver
+        .update(now, |engine, now| engine.observe_forecast(&CarbonTarget::from("national"), forecast, now))?;
     let handle = driver.handle(&id, now);
 
     writeln!(out, "  until   g/kWh      xxl    large     base   mean error")?;

@@ -52,9 +52,10 @@ pub(crate) fn run(out: &mut impl io::Write) -> Result<(), Box<dyn Error>> {
         Driver::new(Engine::new(EngineOptions::default(), Registry::builtin())).checking_credit();
     let id = ScheduleId::new("gateway", "chat")?;
     let wanted = Overrides::from_json(&serde_json::from_str(MODELS)?)?.overrides;
-    driver.update(now, |engine| engine.configure(&id, wanted, now))?;
+    driver.update(now, |engine, now| engine.configure(&id, wanted, now))?;
     let forecast = two_days(now)?;
-    driver.update(now, |engine| engine.observe_forecast(&CarbonTarget::from("national"), forecast, now))?;
+    driver
+        .update(now, |engine, now| engine.observe_forecast(&CarbonTarget::from("national"), forecast, now))?;
     let handle = driver.handle(&id, now);
 
     let mut random = Pcg32::new(1, 1);

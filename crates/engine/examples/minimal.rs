@@ -28,7 +28,7 @@ pub(crate) fn run(out: &mut impl io::Write) -> Result<(), Box<dyn Error>> {
         r#"{"policy": "receding-horizon", "targetError": 0.05, "flavours": [
             {"name": "large", "precision": 1.0, "energyWh": 2.9}, {"name": "small", "precision": 0.8, "energyWh": 0.7}]}"#,
     )?;
-    driver.update(now, |engine| engine.configure(&id, Overrides::from_json(&wanted)?.overrides, now))?;
+    driver.update(now, |engine, now| engine.configure(&id, Overrides::from_json(&wanted)?.overrides, now))?;
 
     // A forecast of the grid: an hour that is clean, then one that is dirty.
     let hours = [0, 1, 2].map(|hours| now + SignedDuration::from_hours(hours));
@@ -37,7 +37,7 @@ pub(crate) fn run(out: &mut impl io::Write) -> Result<(), Box<dyn Error>> {
         slots.push(Slot::new(hours[hour], hours[hour + 1], CarbonIntensity::new(grams)?));
     }
     let forecast = Arc::new(Forecast::new("my-grid", None, now, slots)?);
-    driver.update(now, |engine| engine.observe_forecast(&"national".into(), forecast, now))?;
+    driver.update(now, |engine, now| engine.observe_forecast(&"national".into(), forecast, now))?;
 
     // A request a second: pick who serves it, record that it was served, turn the crank when it is due.
     let handle = driver.handle(&id, now);

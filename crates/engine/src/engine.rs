@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::answers::{Accepted, FeedbackReport, Holdings, Polled, Tick, WantedForecast};
 use crate::base::Base;
-use crate::board::{Board, Published, Publisher, View};
+use crate::board::{Board, Published, Publisher, Totals, View};
 use crate::cadence::Cadence;
 use crate::error::{ConfigureError, MixedSignals, RequestError, UnknownSchedule};
 use crate::evaluate::{Scratch, inactive, menu_warnings};
@@ -469,6 +469,11 @@ impl Engine {
     pub fn holdings(&self, id: &ScheduleId) -> Option<Holdings> {
         let budget = &self.sessions.get(id)?.budget;
         Some(Holdings { held: budget.held(), spendable: budget.spendable() })
+    }
+
+    /// What has been counted of a schedule so far, what is not published yet included.
+    pub fn totals(&self, id: &ScheduleId) -> Option<&Totals> {
+        self.sessions.get(id).map(|session| &session.totals)
     }
 
     /// What a schedule's error budget has above its floor, in ppm x requests.

@@ -22,7 +22,7 @@ fn picking_and_recording_allocate_nothing_whatever_changes() {
             .collect();
         let body = json!({"policy": "round-robin", "targetError": 0.3, "flavours": flavours});
         let wanted = models::Overrides::from_json(body.as_object().unwrap()).unwrap().overrides;
-        driver.update(now, |engine| engine.configure(&id, wanted, now)).unwrap();
+        driver.update(now, |engine, now| engine.configure(&id, wanted, now)).unwrap();
         handle.record("f0", 1_000, None).unwrap();
         now += Duration::from_mins(1);
         driver.tick(now);

@@ -18,7 +18,7 @@ mod offline_evaluation;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::journal::{BaseParts, Changes, Input, Memory, Record, Store, StoreError, recover};
 use engine::routing::Driver;
@@ -67,49 +67,53 @@ async fn a_service_answers_over_http_and_ends() {
     assert_eq!(served.sum::<u32>(), axum_service::DEMO, "{out}");
 }
 
-/// Writes down all that the driver's engine is, so that another one can go on from there.
-fn keep(driver: &mut Driver, store: &mut dyn Store, now: Timestamp) -> Result<(), StoreError> {
-    let parts = driver.update(now, |engine| {
-        engine.begin_base();
-        engine.base_parts(usize::MAX)
-    });
-    let base = BaseParts { before: 0, at: now, first: 0, parts, is_last: true };
-    store.commit(&Changes { base: Some(base), ..Changes::default() })
-}
-
-/// The driver that was written down last, or a new one.
-fn go_on(store: &mut dyn Store, now: Timestamp) -> Result<Driver, StoreError> {
+/// A driver that goes on from what is in the store, and has everything it does written down there before it does it.
+fn lasting(store: &Arc<Mutex<Memory>>, now: Timestamp) -> Result<Driver, StoreError> {
     let (registry, options) = (Registry::builtin(), EngineOptions::default());
     let any: Arc<dyn TargetCheck> = Arc::new(AnyTarget);
-    let Some(found) = recover(store, &registry, &any, &mut |_, _| ())? else {
-        return Ok(Driver::new(Engine::new(options, registry)));
-    };
-    let mut engine = found.engine;
+    let keeping = Arc::clone(store);
+    let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = recover(&mut *store, &registry, &any, &mut |_, _| ())?;
+    let mut next = found.as_ref().map_or(0, |found| found.next);
+    let mut engine = found.map_or_else(|| Engine::new(options.clone(), registry), |found| found.engine);
+    // A process begins: under these options, every schedule evaluated anew. All of it is the first thing kept.
     let input = Input::Start { options: Box::new(StoredOptions::from(&options)), refused: BTreeMap::new() };
     engine.apply(&Record { at: now, input });
-    // Every schedule is due.
-    engine.tick(now);
-    Ok(Driver::new(engine))
+    engine.begin_base();
+    let parts = engine.base_parts(usize::MAX);
+    let base = BaseParts { before: next, at: now, first: 0, parts, is_last: true };
+    store.commit(&Changes { base: Some(base), ..Changes::default() })?;
+    Ok(Driver::new(engine).keeping(move |records| {
+        let numbered: Vec<(u64, Record)> = (next..).zip(records.iter().cloned()).collect();
+        let count = numbered.len() as u64;
+        let mut store = keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        store.commit(&Changes { records: numbered, ..Changes::default() })?;
+        next += count;
+        Ok(())
+    }))
 }
 
 #[test]
 fn a_driver_goes_on_from_what_was_written_down() {
     let now: Timestamp = "2026-11-23T15:00:00Z".parse().unwrap();
     let id = ScheduleId::new("shop", "search").unwrap();
-    let mut store = Memory::default();
-    let mut driver = go_on(&mut store, now).unwrap().checking_credit();
-    driver.update(now, |engine| engine.configure(&id, Overrides::default(), now)).unwrap();
+    let store = Arc::default();
+    let mut driver = lasting(&store, now).unwrap().checking_credit();
+    let input = Input::Configure { id: id.clone(), overrides: Overrides::default(), refused: None };
+    driver.apply(input, now).unwrap();
     let handle = driver.handle(&id, now);
     for _ in 0..1_000 {
         handle.pick().unwrap().record();
     }
     let now = now + SignedDuration::from_secs(60);
-    keep(&mut driver, &mut store, now).unwrap();
+    driver.tick(now);
     let credit = handle.credit();
     assert!(credit > 0.0);
+    // Killed: nothing is told to anybody.
+    drop(driver);
 
-    let mut driver = go_on(&mut store, now).unwrap().checking_credit();
+    let mut driver = lasting(&store, now).unwrap().checking_credit();
     let handle = driver.handle(&id, now);
     assert_eq!(handle.credit(), credit);
-    assert_eq!(handle.schedule().unwrap().totals.requests, 1_000);
+    assert_eq!(driver.engine().totals(&id).unwrap().requests, 1_000);
 }

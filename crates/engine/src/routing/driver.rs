@@ -14,12 +14,18 @@ use super::shares::Share;
 use crate::answers::Tick;
 use crate::board::Published;
 use crate::engine::Engine;
+use crate::journal::{Answer, Input, Record, StoreError};
 use crate::time::later;
 
 /// What was served is booked at least this often.
 const SETTLE_EVERY: SignedDuration = SignedDuration::from_secs(10);
-/// The longest and shortest window of one report, seconds.
+/// After how long a store that failed is tried again.
+const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(1);
+/// The shortest and longest window of one report, seconds.
 const WINDOW: (f64, f64) = (0.001, 86_400.0);
+
+/// Makes records durable, all or none.
+type Keep = Box<dyn FnMut(&[Record]) -> Result<(), StoreError> + Send>;
 
 /// An engine and the handles of its schedules.
 ///
@@ -29,6 +35,8 @@ pub struct Driver {
     engine: Engine,
     routed: BTreeMap<ScheduleId, Routed>,
     checks_credit: bool,
+    keep: Option<Keep>,
+    failure: Option<StoreError>,
     settled_at: Option<Timestamp>,
     unbooked: u64,
 }
@@ -46,15 +54,30 @@ struct Routed {
     /// What was counted by the last time, and is booked.
     booked: Totals,
     /// Up to when what was served is booked.
-    settled_at: Timestamp,
+    settled_at: Option<Timestamp>,
     /// What the budget had above its floor when credit was granted last, ppm x requests.
     credit: i64,
+}
+
+/// What was served of a schedule and is not booked.
+struct Served {
+    id: ScheduleId,
+    totals: Totals,
+    reports: Vec<Feedback>,
 }
 
 impl Driver {
     /// A driver of that engine.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, routed: BTreeMap::new(), checks_credit: false, settled_at: None, unbooked: 0 }
+        Self {
+            engine,
+            routed: BTreeMap::new(),
+            checks_credit: false,
+            keep: None,
+            failure: None,
+            settled_at: None,
+            unbooked: 0,
+        }
     }
 
     /// The same driver, whose picks are checked against the error budget, request by request: one that may cost
@@ -69,24 +92,38 @@ impl Driver {
         self
     }
 
+    /// The same driver, which has everything it does written down before it does it: what it books, its turns, and what
+    /// [`Driver::apply`] is given. `keep` is handed the records of one turn, to be made durable all or none, as
+    /// [`Store::commit`](crate::journal::Store::commit) does; an engine that is
+    /// [recovered](crate::journal::recover) from them is this one. What it refuses is not done: what was recorded
+    /// waits for the next turn, a second later, and the handles go on by the weights they have.
+    #[must_use]
+    pub fn keeping(mut self, keep: impl FnMut(&[Record]) -> Result<(), StoreError> + Send + 'static) -> Self {
+        self.keep = Some(Box::new(keep));
+        self
+    }
+
     /// A handle of a schedule, which may be configured later.
     pub fn handle(&mut self, id: &ScheduleId, now: Timestamp) -> Handle {
         let board = self.engine.board();
-        let routed = self.routed.entry(id.clone()).or_insert_with(|| Routed::new(id, Arc::clone(board), now));
+        let routed = self.routed.entry(id.clone()).or_insert_with(|| Routed::new(id, Arc::clone(board)));
         let shared = Arc::clone(&routed.shared);
         // From here on requests are counted, not time.
-        self.settle(now);
+        self.settle(now, None);
         self.publish();
         Handle { shared }
     }
 
     /// One turn: books what was served, evaluates what is due, hands out what is new.
     pub fn tick(&mut self, now: Timestamp) -> Tick {
-        self.settle(now);
-        let Tick { evaluated, next_due } = self.engine.tick(now);
+        let ticked = match self.settle(now, Some(Input::Tick)) {
+            Some(Answer::Ticked(tick)) => tick,
+            // The store refused: it is tried again.
+            _ => Tick { evaluated: 0, next_due: Some(later(now, RETRY_AFTER)) },
+        };
         self.publish();
         let settle = (!self.routed.is_empty()).then(|| later(now, SETTLE_EVERY));
-        Tick { evaluated, next_due: next_due.into_iter().chain(settle).min() }
+        Tick { evaluated: ticked.evaluated, next_due: ticked.next_due.into_iter().chain(settle).min() }
     }
 
     /// When to turn next.
@@ -95,12 +132,27 @@ impl Driver {
         self.engine.next_due().into_iter().chain(settle).min()
     }
 
-    /// Changes the engine: what was served until `now` is booked before, and what is new is handed out after.
-    pub fn update<T>(&mut self, now: Timestamp, change: impl FnOnce(&mut Engine) -> T) -> T {
-        self.settle(now);
-        let answer = change(&mut self.engine);
+    /// Changes the engine, at an instant: what was served until then is booked before, and what is new is handed out
+    /// after. Of a driver that is [`keeping`](Driver::keeping) records, a change that is to last goes by way of
+    /// [`Driver::apply`].
+    pub fn update<T>(&mut self, now: Timestamp, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
+        self.settle(now, None);
+        let answer = change(&mut self.engine, now);
         self.publish();
         answer
+    }
+
+    /// Acts upon something that comes in, written down before where this driver is [`keeping`](Driver::keeping) records.
+    ///
+    /// # Errors
+    ///
+    /// What `keep` answered; nothing is done then.
+    pub fn apply(&mut self, input: Input, now: Timestamp) -> Result<Answer, StoreError> {
+        let answer = self.settle(now, Some(input));
+        self.publish();
+        // One or the other: who refused said why.
+        answer
+            .ok_or_else(|| self.failure.clone().unwrap_or_else(|| StoreError::Io("nothing was kept".into())))
     }
 
     /// The engine.
@@ -110,8 +162,13 @@ impl Driver {
 
     /// The engine alone, all that was served booked. Handles go on by the weights they have.
     pub fn into_engine(mut self, now: Timestamp) -> Engine {
-        self.settle(now);
+        self.settle(now, None);
         self.engine
+    }
+
+    /// Why nothing could be written down the last time that something was to be.
+    pub fn failure(&self) -> Option<&StoreError> {
+        self.failure.as_ref()
     }
 
     /// Requests recorded that no account took: their schedule is gone, or their flavour for more than a day.
@@ -124,15 +181,69 @@ impl Driver {
         self.routed.get(id).map_or(0, |routed| routed.booked.redirected)
     }
 
-    /// Books what was served, and lets go of schedules whose handles are gone.
-    fn settle(&mut self, now: Timestamp) {
+    /// Books what was served, acts upon `input` after it, and lets go of schedules whose handles are gone. Answers what
+    /// the input came to; none where the store refused, or there is no input.
+    fn settle(&mut self, now: Timestamp, input: Option<Input>) -> Option<Answer> {
+        let served: Vec<Served> = self.routed.values().filter_map(|routed| routed.served(now)).collect();
+        let reports = served.iter().flat_map(|served| {
+            let report =
+                |feedback: &Feedback| Input::Feedback { id: served.id.clone(), feedback: feedback.clone() };
+            served.reports.iter().map(report)
+        });
+        let inputs: Vec<Input> = reports.chain(input).collect();
+        let mut answers = self.act(now, inputs)?.into_iter();
         self.settled_at = Some(now);
-        for routed in self.routed.values_mut() {
-            self.unbooked += routed.settle(&mut self.engine, now);
+        let mut refused = Vec::new();
+        for Served { id, totals, reports } in served {
+            refused.extend(
+                reports
+                    .into_iter()
+                    .zip(answers.by_ref())
+                    .filter(|(_, answer)| matches!(answer, Answer::Counted(Err(_))))
+                    .map(|(report, _)| (id.clone(), report)),
+            );
+            if let Some(routed) = self.routed.get_mut(&id) {
+                // What was taken comes back; what was spent of it is in the account by now.
+                routed.credit -= i64::try_from(totals.taken - routed.booked.taken).unwrap_or(i64::MAX);
+                routed.booked = totals;
+                routed.settled_at = Some(now);
+            }
+        }
+        for (id, report) in refused {
+            self.book_each(&id, &report, now);
         }
         self.grant();
         // Nobody else has it: what is counted by now was the last of it.
         self.routed.retain(|_, routed| Arc::strong_count(&routed.shared) > 1);
+        answers.next()
+    }
+
+    /// Has inputs written down, and acts upon them. None where the store refused.
+    fn act(&mut self, at: Timestamp, inputs: Vec<Input>) -> Option<Vec<Answer>> {
+        let records: Vec<Record> = inputs.into_iter().map(|input| Record { at, input }).collect();
+        if let Some(keep) = self.keep.as_mut().filter(|_| !records.is_empty()) {
+            self.failure = keep(&records).err();
+            if self.failure.is_some() {
+                return None;
+            }
+        }
+        Some(records.iter().map(|record| self.engine.apply(record)).collect())
+    }
+
+    /// Books what a report that was refused as a whole says of each flavour.
+    fn book_each(&mut self, id: &ScheduleId, report: &Feedback, now: Timestamp) {
+        for (name, requests) in &report.counts {
+            let precision = report.precision_of(name).map(|precision| (name.clone(), precision));
+            let feedback = Feedback {
+                counts: vec![(name.clone(), *requests)],
+                precision: precision.into_iter().collect(),
+                ..report.clone()
+            };
+            let answers = self.act(now, vec![Input::Feedback { id: id.clone(), feedback }]);
+            if !matches!(answers.as_deref(), Some([Answer::Counted(Ok(_))])) {
+                self.unbooked += requests;
+            }
+        }
     }
 
     fn publish(&mut self) {
@@ -166,7 +277,7 @@ impl Driver {
 }
 
 impl Routed {
-    fn new(id: &ScheduleId, board: Arc<crate::Board>, now: Timestamp) -> Self {
+    fn new(id: &ScheduleId, board: Arc<crate::Board>) -> Self {
         Self {
             shared: Arc::new(Shared::new(id.clone(), board)),
             ids: BTreeMap::new(),
@@ -175,23 +286,28 @@ impl Routed {
             list: 0,
             tables: 0,
             booked: Totals::default(),
-            settled_at: now,
+            settled_at: None,
             credit: 0,
         }
     }
 
-    /// Tells the engine what was served since the last time. Answers how many requests no account took.
-    fn settle(&mut self, engine: &mut Engine, now: Timestamp) -> u64 {
+    /// What was served since the last time, to be booked; nothing at the very instant of that: demand is requests by
+    /// time.
+    fn served(&self, now: Timestamp) -> Option<Served> {
+        if self.settled_at == Some(now) {
+            return None;
+        }
+        let elapsed = self.settled_at.map_or(0.0, |at| now.duration_since(at).as_secs_f64());
+        let window = Feedback {
+            window_seconds: elapsed.clamp(WINDOW.0, WINDOW.1),
+            window_end: Some(now),
+            ..Feedback::default()
+        };
+        let (mut measured, mut plain) = (window.clone(), window);
         let totals = self.shared.lanes.totals();
-        let before = std::mem::replace(&mut self.booked, totals.clone());
-        let length = now.duration_since(self.settled_at).as_secs_f64().clamp(WINDOW.0, WINDOW.1);
-        self.settled_at = now;
-        let window = Feedback { window_seconds: length, window_end: Some(now), ..Feedback::default() };
-        let mut measured = window.clone();
-        let mut plain = window;
         for (index, (_, name)) in self.shared.names.iter().enumerate() {
-            let now = totals.tallies.get(index).copied().unwrap_or_default();
-            let tally = now.since(before.tallies.get(index).copied().unwrap_or_default());
+            let of = |totals: &Totals| totals.tallies.get(index).copied().unwrap_or_default();
+            let tally = of(&totals).since(of(&self.booked));
             if tally.plain > 0 {
                 plain.counts.push((name.to_string(), tally.plain));
             }
@@ -200,15 +316,9 @@ impl Routed {
                 measured.precision.push((name.to_string(), precision));
             }
         }
-        let mut unbooked = 0;
-        if !measured.counts.is_empty() {
-            unbooked += book(engine, &self.shared.id, &measured, now);
-        }
         // Also where nothing was served: then that is known.
-        unbooked += book(engine, &self.shared.id, &plain, now);
-        // What was taken comes back; what was spent of it is in the account by now.
-        self.credit -= i64::try_from(totals.taken - before.taken).unwrap_or(i64::MAX);
-        unbooked
+        let reports = if measured.counts.is_empty() { vec![plain] } else { vec![measured, plain] };
+        Some(Served { id: self.shared.id.clone(), totals, reports })
     }
 
     fn publish(&mut self, published: Option<Arc<Published>>, cost: impl Fn(&str) -> u32) {
@@ -256,23 +366,6 @@ impl Routed {
         self.ids.insert(Arc::clone(name), id);
         Some(id)
     }
-}
-
-/// Books one report; what is refused, flavour by flavour. Answers how many requests were not taken.
-fn book(engine: &mut Engine, id: &ScheduleId, feedback: &Feedback, now: Timestamp) -> u64 {
-    if engine.feedback(id, feedback, now).is_ok() {
-        return 0;
-    }
-    let one = |(name, requests): &(String, u64)| {
-        let precision = feedback.precision_of(name).map(|precision| (name.clone(), precision));
-        let alone = Feedback {
-            counts: vec![(name.clone(), *requests)],
-            precision: precision.into_iter().collect(),
-            ..feedback.clone()
-        };
-        if engine.feedback(id, &alone, now).is_ok() { 0 } else { *requests }
-    };
-    feedback.counts.iter().map(one).sum()
 }
 
 impl Tally {

@@ -33,9 +33,11 @@ pub(super) const OWN: usize = 32;
 pub(super) const COMMON: usize = 8;
 /// Most names of flavours that the handles of one schedule know in their life. Of a schedule that comes to more, only
 /// flavours with known names are picked; the best of them serves the others' share.
-pub const MAX_NAMES: usize = 512;
+pub const MAX_NAMES: usize = FEW + 8 * STEP;
 /// So many flavours, and names, need no room elsewhere.
 const FEW: usize = 8;
+/// Room for so many at once.
+const STEP: usize = MAX_FLAVOURS;
 /// A lane takes credit for at most so many requests at once.
 const ALLOWANCE: i64 = 64;
 
@@ -96,11 +98,11 @@ struct Front {
 #[repr(align(128))]
 struct Credit(AtomicI64);
 
-/// Some of a kind: the first few in place, room for all of them elsewhere once they are more.
-#[derive(Debug, Default)]
-struct Row<T> {
+/// Some of a kind: the first few in place, further ones in steps of so many elsewhere, once there are more.
+#[derive(Debug)]
+struct Row<T, const STEPS: usize> {
     few: [T; FEW],
-    all: OnceLock<Box<[T]>>,
+    more: [OnceLock<Box<[T]>>; STEPS],
 }
 
 /// What one thread writes.
@@ -121,8 +123,9 @@ struct Lane {
     edition: AtomicU64,
     taken: AtomicU64,
     redirected: AtomicU64,
-    cells: Row<Cell>,
-    counts: Row<Counts>,
+    /// All of a list in one place: a long list is in `more` alone.
+    cells: Row<Cell, 1>,
+    counts: Row<Counts, { MAX_NAMES / STEP }>,
 }
 
 #[derive(Debug, Default)]
@@ -184,8 +187,8 @@ impl Lanes {
     pub(super) fn publish(&self, table: Arc<Table>) {
         let names = table.shares.iter().map(|share| share.id() + 1).max().unwrap_or(0);
         for lane in self.lanes() {
-            lane.cells.make_room(table.shares.len(), MAX_FLAVOURS);
-            lane.counts.make_room(names, MAX_NAMES);
+            lane.cells.make_room(table.shares.len());
+            lane.counts.make_room(names);
         }
         let (number, best) = (table.number, table.best().packed());
         self.published.table.store(table);
@@ -386,17 +389,23 @@ fn instead(best: &AtomicU64) -> Option<Share> {
     (share != Share::NOBODY).then(|| share.instead())
 }
 
-impl<T: Default> Row<T> {
-    /// Room for `wanted` of them, `most` at once where they are not few.
-    fn make_room(&self, wanted: usize, most: usize) {
-        if wanted > FEW {
-            self.all.get_or_init(|| std::iter::repeat_with(T::default).take(most).collect());
+impl<T: Default, const STEPS: usize> Default for Row<T, STEPS> {
+    fn default() -> Self {
+        Self { few: std::array::from_fn(|_| T::default()), more: [const { OnceLock::new() }; STEPS] }
+    }
+}
+
+impl<T: Default, const STEPS: usize> Row<T, STEPS> {
+    /// Room for `wanted` of them.
+    fn make_room(&self, wanted: usize) {
+        for step in self.more.iter().take(wanted.saturating_sub(FEW).div_ceil(STEP)) {
+            step.get_or_init(|| std::iter::repeat_with(T::default).take(STEP).collect());
         }
     }
 }
 
-impl<T> Row<T> {
-    /// The first `count`, all in one place: those of a long row are not those of a short one.
+impl<T, const STEPS: usize> Row<T, STEPS> {
+    /// The first `count`, all in one place: those of a long list are not those of a short one.
     #[inline]
     fn first(&self, count: u64) -> &[T] {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -406,25 +415,25 @@ impl<T> Row<T> {
     #[cold]
     #[inline(never)]
     fn many(&self, count: usize) -> &[T] {
-        self.all.get().and_then(|all| all.get(..count)).unwrap_or(&[])
+        let step = self.more.first().and_then(OnceLock::get);
+        step.and_then(|all| all.get(..count)).unwrap_or(&[])
     }
 
     /// One of them: the first few are always in place.
     #[inline]
     fn get(&self, index: usize) -> Option<&T> {
-        if let Some(one) = self.few.get(index) { Some(one) } else { self.further(index) }
+        if let Some(one) = self.few.get(index) { Some(one) } else { self.further(index - FEW) }
     }
 
     #[cold]
     #[inline(never)]
     fn further(&self, index: usize) -> Option<&T> {
-        self.all.get()?.get(index)
+        self.more.get(index / STEP)?.get()?.get(index % STEP)
     }
 
     /// Every one that [`Row::get`] has.
     fn iter(&self) -> impl Iterator<Item = &T> {
-        let further = self.all.get().map_or(&[][..], |all| all);
-        self.few.iter().chain(further.iter().skip(FEW))
+        self.few.iter().chain(self.more.iter().filter_map(OnceLock::get).flatten())
     }
 }
 

@@ -26,7 +26,7 @@
 //! let id = ScheduleId::new("shop", "search")?;
 //! let handle = driver.handle(&id, now);
 //! assert!(handle.pick().is_none(), "there is no schedule yet");
-//! driver.update(now, |engine| engine.configure(&id, Overrides::default(), now))?;
+//! driver.update(now, |engine, now| engine.configure(&id, Overrides::default(), now))?;
 //!
 //! // For each request, on any thread:
 //! let pick = handle.pick().expect("it is configured");

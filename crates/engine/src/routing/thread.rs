@@ -77,6 +77,11 @@ impl ThreadDriver {
         answer
     }
 
+    /// Looks at the driver: its counters, its engine.
+    pub fn with<T>(&self, look: impl FnOnce(&Driver) -> T) -> T {
+        self.shared.turned.with(look)
+    }
+
     /// One more turn, now: what was recorded is booked. The last thing to do before a process ends.
     pub fn settle(&self) {
         self.shared.turned.turn();

@@ -41,8 +41,11 @@ impl Turned {
 
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
         let mut driver = self.lock();
-        let now = (self.clock)();
-        driver.update(now, |engine| change(engine, now))
+        driver.update((self.clock)(), change)
+    }
+
+    pub(super) fn with<T>(&self, look: impl FnOnce(&Driver) -> T) -> T {
+        look(&self.lock())
     }
 
     // What panicked was the caller's change: the engine answers as it is.

@@ -3,10 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "requests come on threads")]
 
 use std::collections::BTreeMap;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
+use engine::journal::{Answer, Input, Record, StoreError};
 use engine::routing::{Driver, Handle, Key, MAX_NAMES, Pick};
 use engine::{Engine, EngineOptions};
 use jiff::SignedDuration;
@@ -33,7 +34,7 @@ fn overrides(body: &Value) -> Overrides {
 }
 
 fn configure(driver: &mut Driver, body: &Value, now: Timestamp) {
-    driver.update(now, |engine| engine.configure(&id(), overrides(body), now)).unwrap();
+    driver.update(now, |engine, now| engine.configure(&id(), overrides(body), now)).unwrap();
 }
 
 /// So many flavours, from a precision of 1 downwards, under a policy.
@@ -49,7 +50,7 @@ fn publish(driver: &mut Driver, weights: &[u32], now: Timestamp) {
         weights.iter().enumerate().map(|(index, weight)| (format!("f{index}"), json!(weight))).collect();
     let body = json!({"flavourWeights": weights});
     let manual = Manual::from_json(body.as_object().unwrap()).unwrap();
-    driver.update(now, |engine| engine.set_manual(&id(), manual, now)).unwrap();
+    driver.update(now, |engine, now| engine.set_manual(&id(), manual, now)).unwrap();
 }
 
 fn name(index: usize) -> String {
@@ -65,7 +66,7 @@ fn published(handle: &Handle) -> BTreeMap<String, i64> {
 #[test]
 fn a_handle_is_for_any_thread() {
     fn is_for_any_thread<T: Send + Sync + Clone>() {}
-    fn goes_to_another_thread<T: Send + Sync>() {}
+    fn goes_to_another_thread<T: Send>() {}
     is_for_any_thread::<Handle>();
     goes_to_another_thread::<Pick<'static>>();
     goes_to_another_thread::<Driver>();
@@ -132,8 +133,89 @@ fn a_flavour_that_came_late_is_counted_after_it_is_gone() {
     old.record();
     driver.tick(start() + SignedDuration::from_secs(60));
     assert_eq!(handle.schedule().unwrap().totals.requests, 1);
-    driver.update(start(), |engine| engine.remove(&id())).unwrap();
+    driver.update(start(), |engine, _| engine.remove(&id())).unwrap();
     assert!(handle.pick().is_none());
+}
+
+/// Everything a driver does, as a store has it, and whether that store takes more.
+type Kept = Arc<Mutex<(Vec<Record>, bool)>>;
+
+fn keeping(driver: Driver) -> (Driver, Kept) {
+    let kept = Kept::default();
+    let store = Arc::clone(&kept);
+    let driver = driver.keeping(move |records| {
+        let mut store = store.lock().unwrap();
+        if store.1 {
+            return Err(StoreError::Io("full".into()));
+        }
+        store.0.extend_from_slice(records);
+        Ok(())
+    });
+    (driver, kept)
+}
+
+#[test]
+fn an_engine_comes_back_from_what_a_driver_had_written_down() {
+    let (mut driver, kept) = keeping(driver().checking_credit());
+    let mut now = start();
+    let input =
+        Input::Configure { id: id(), overrides: overrides(&flavours("round-robin", 4)), refused: None };
+    assert!(matches!(driver.apply(input, now).unwrap(), Answer::Configured(Ok(_))));
+    let handle = driver.handle(&id(), now);
+    for turn in 0..30_u32 {
+        for request in 0..100 + turn {
+            let pick = handle.pick().unwrap();
+            if request % 3 == 0 { pick.record_precision(Precision::BEST) } else { pick.record() }
+        }
+        now = driver.next_due().unwrap();
+        driver.tick(now);
+    }
+    let published = driver.engine().published(&id()).unwrap().document.to_bytes();
+    let records = std::mem::take(&mut kept.lock().unwrap().0);
+    let mut again = Engine::new(EngineOptions::default(), Registry::builtin());
+    for record in &records {
+        again.apply(record);
+    }
+    assert_eq!(again.published(&id()).unwrap().document.to_bytes(), published);
+    assert_eq!(again.totals(&id()), driver.engine().totals(&id()));
+    assert_eq!(again.totals(&id()).unwrap().requests, (100..130).sum::<u64>());
+}
+
+#[test]
+fn what_cannot_be_written_down_waits_and_counts_once() {
+    let (mut driver, kept) = keeping(driver());
+    configure(&mut driver, &flavours("p100", 2), start());
+    let handle = driver.handle(&id(), start());
+    (0..10).for_each(|_| handle.pick().unwrap().record());
+    kept.lock().unwrap().1 = true;
+    let mut now = start() + SignedDuration::from_secs(60);
+    let tick = driver.tick(now);
+    assert_eq!((tick.evaluated, tick.next_due), (0, Some(now + SignedDuration::from_secs(1))));
+    assert_eq!(driver.engine().totals(&id()).unwrap().requests, 0);
+    insta::assert_snapshot!(driver.failure().unwrap(), @"full");
+    insta::assert_snapshot!(driver.apply(Input::Remove { id: id() }, now).unwrap_err(), @"full");
+    // Requests are served all the same, and all of it is booked once there is room.
+    handle.pick().unwrap().record();
+    kept.lock().unwrap().1 = false;
+    for _ in 0..3 {
+        now += SignedDuration::from_secs(1);
+        driver.tick(now);
+    }
+    assert_eq!((driver.engine().totals(&id()).unwrap().requests, driver.failure()), (11, None));
+}
+
+/// A rate needs time: what is told twice at one instant is told once, later.
+#[test]
+fn nothing_is_booked_at_the_very_instant_of_the_last_time() {
+    let mut driver = driver();
+    configure(&mut driver, &flavours("p100", 2), start());
+    let handle = driver.handle(&id(), start());
+    handle.record("f0", 100_000, None).unwrap();
+    driver.tick(start());
+    assert_eq!(driver.engine().totals(&id()).unwrap().requests, 0);
+    driver.tick(start() + SignedDuration::from_secs(100));
+    let totals = driver.engine().totals(&id()).unwrap();
+    assert_eq!((totals.requests, totals.demand.map(f64::round)), (100_000, Some(1_000.0)));
 }
 
 #[test]
@@ -331,7 +413,7 @@ proptest! {
 fn publish_only(driver: &mut Driver, now: Timestamp) {
     let first = driver.engine().published(&id()).unwrap().schedule.flavours[0].name.to_string();
     let manual = Manual::from_json(json!({"flavourWeights": {first: 1}}).as_object().unwrap()).unwrap();
-    driver.update(now, |engine| engine.set_manual(&id(), manual, now)).unwrap();
+    driver.update(now, |engine, now| engine.set_manual(&id(), manual, now)).unwrap();
 }
 
 /// What is earned is spent, not only saved: with every pick checked, a policy that spends all it may comes close to
