@@ -6,6 +6,7 @@
   heading, by GitHub's rules for anchors. Links to other hosts are only read.
 - A path in backticks is there: one that begins with a folder of the project, seen from the root (`crates/ledger`), one
   that ends as a source file does, as the end of a path (`http/access.rs`). * and .. stand for anything.
+  Files that a document makes up are named in it: <!-- invented: NAME NAME -->.
 - A document that is named in the code (docs/planner.md) is there.
 """
 
@@ -118,11 +119,13 @@ def look_for(name, number, path):
 def document(name):
     lines = dict(prose(name))
     text = "\n".join(lines.get(number, "") for number in range(1, max(lines) + 1))
+    invented = " ".join(re.findall(r"<!-- invented: (.*?) -->", text)).split()
     # A comment is not read. Code may look like a link, and links have code for a text: both may go on in the next line.
     text = re.sub(r"<!--.*?-->", lambda comment: re.sub(r"[^\n]", " ", comment[0]), text, flags=re.DOTALL)
     code = re.compile(r"`((?:[^`\n]|\n(?!\n))+)`")
     for found in code.finditer(text):
-        look_for(name, text.count("\n", 0, found.start()) + 1, found[1])
+        if pathlib.PurePath(found[1]).name not in invented:
+            look_for(name, text.count("\n", 0, found.start()) + 1, found[1])
     text = code.sub(lambda found: re.sub(r"[^\n]", "x", found[0]), text)
     for found in LINK.finditer(text):
         follow(name, text.count("\n", 0, found.end()) + 1, found[1] or found[2])

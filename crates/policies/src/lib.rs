@@ -45,6 +45,8 @@
 extern crate alloc;
 
 mod constant_mix;
+#[cfg(test)]
+mod contributing;
 mod credit_greedy;
 mod decision;
 mod forecast_aware;

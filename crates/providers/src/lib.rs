@@ -59,6 +59,8 @@ mod carbon_aware_sdk;
 pub mod chain;
 pub mod circuit;
 mod configmap;
+#[cfg(test)]
+mod contributing;
 pub mod counters;
 pub mod demand;
 mod echo;

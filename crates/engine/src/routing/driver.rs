@@ -325,7 +325,7 @@ impl Routed {
         let mut known = Vec::new();
         if let Some(published) = &published {
             for (position, flavour) in
-                (0_u8..).zip(&published.schedule.flavours).filter(|(_, flavour)| flavour.enabled)
+                (0_u16..).zip(&published.schedule.flavours).filter(|(_, flavour)| flavour.enabled)
             {
                 if let Some(id) = self.id_of(&flavour.name) {
                     known.push((id, position, flavour));
@@ -337,7 +337,7 @@ impl Routed {
         // is overridden by hand may overdraw, and is repaid.
         let others: u16 = known.iter().skip(1).map(|(.., flavour)| flavour.per_mille).sum();
         let is_free = published.as_ref().is_some_and(|published| published.schedule.manual.is_some());
-        let share = |(rank, (id, position, flavour)): (u8, &(u16, u8, &FlavourShare))| {
+        let share = |(rank, (id, position, flavour)): (u16, &(u16, u16, &FlavourShare))| {
             let is_best = rank == 0;
             let weight = if is_best { 1_000_u16.saturating_sub(others) } else { flavour.per_mille };
             let cost = if is_best || is_free { 0 } else { cost(&flavour.name) };

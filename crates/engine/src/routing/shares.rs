@@ -23,6 +23,9 @@
 //! So one flavour is owed at most `g(1)`, and, as all sum to 0, at least `-g(m - 1) = -g(1)`. Nothing was said about
 //! how weights change, and none of weight 0 is picked to pay what it is owed.
 
+use models::flavour::MAX_FLAVOURS;
+
+use super::lanes::MAX_NAMES;
 use super::sync::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 /// Thousandths in a request.
@@ -33,21 +36,24 @@ pub(super) const WHOLE: i64 = 1_000;
 pub(super) struct Share(u64);
 
 /// Serves in place of one that could not be had.
-const INSTEAD: u64 = 1 << 23;
+const INSTEAD: u64 = 1 << 20;
+/// Ten bits: a name, a position, a rank, a weight.
+const TEN: u64 = 0x3ff;
+
+const _: () = assert!(MAX_FLAVOURS < 1 << 10 && WHOLE < 1 << 10, "a flavour is told in ten bits");
+const _: () = assert!(MAX_NAMES < 1 << 10, "a name is told in ten bits");
 
 impl Share {
-    /// What no flavour is.
+    /// What no flavour is: no weight is that large.
     pub(super) const NOBODY: Self = Self(u64::MAX);
 
-    /// `id` says which name, of all that the handle ever knew (12 bits); `position`, where the flavour stands among
-    /// the schedule's (6 bits), and `rank`, where it stands by precision (6 bits); `weight`, its thousandths of
-    /// traffic, [`WHOLE`] over all of them (16 bits); `cost`, what a request of it costs beyond the target, in ppm (23
-    /// bits), 0 where nothing is checked.
-    pub(super) fn new(id: u16, position: u8, rank: u8, weight: u16, cost: u32) -> Self {
-        let (id, position, rank) = (id & 0xfff, position & 0x3f, rank & 0x3f);
-        let (weight, cost) = (weight.min(1_000), cost.min(1_000_000));
-        let names = u64::from(id) << 52 | u64::from(position) << 46 | u64::from(rank) << 40;
-        Self(names | u64::from(weight) << 24 | u64::from(cost))
+    /// `id` says which name, of all that the handle ever knew; `position`, where the flavour stands among the
+    /// schedule's, and `rank`, where it stands by precision; `weight`, its thousandths of traffic, [`WHOLE`] over all of
+    /// them; `cost`, what a request of it costs beyond the target, in ppm, 0 where nothing is checked.
+    pub(super) fn new(id: u16, position: u16, rank: u16, weight: u16, cost: u32) -> Self {
+        let ten = |number: u16| u64::from(number) & TEN;
+        let names = ten(id) << 54 | ten(position) << 44 | ten(rank) << 34;
+        Self(names | ten(weight.min(1_000)) << 24 | u64::from(cost.min(1_000_000)))
     }
 
     pub(super) fn packed(self) -> u64 {
@@ -60,29 +66,29 @@ impl Share {
 
     /// The same, in another one's place: it costs nothing.
     pub(super) fn instead(self) -> Self {
-        Self(self.0 & !u64::from(u32::MAX >> 9) | INSTEAD)
+        Self((self.0 - self.cost()) | INSTEAD)
     }
 
     pub(super) fn id(self) -> usize {
-        (self.0 >> 52) as usize
+        (self.0 >> 54) as usize
     }
 
     pub(super) fn position(self) -> usize {
-        (self.0 >> 46 & 0x3f) as usize
+        (self.0 >> 44 & TEN) as usize
     }
 
     pub(super) fn rank(self) -> usize {
-        (self.0 >> 40 & 0x3f) as usize
+        (self.0 >> 34 & TEN) as usize
     }
 
     #[inline]
     pub(super) fn weight(self) -> u64 {
-        self.0 >> 24 & 0xffff
+        self.0 >> 24 & TEN
     }
 
     #[inline]
     pub(super) fn cost(self) -> u64 {
-        self.0 & u64::from(u32::MAX >> 9)
+        self.0 & (INSTEAD - 1)
     }
 
     pub(super) fn is_instead(self) -> bool {

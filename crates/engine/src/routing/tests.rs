@@ -17,10 +17,10 @@ impl All {
 
     fn weigh(&self, weights: &[u16]) {
         let owed = self.owed();
-        let live = (0_u8..).zip(weights).filter(|(_, weight)| **weight > 0);
-        let idle = (0_u8..).zip(weights).filter(|(_, weight)| **weight == 0);
+        let live = (0_u16..).zip(weights).filter(|(_, weight)| **weight > 0);
+        let idle = (0_u16..).zip(weights).filter(|(_, weight)| **weight == 0);
         for (cell, (rank, weight)) in self.0.iter().zip(live.chain(idle)) {
-            cell.set(Share::new(rank.into(), rank, rank, *weight, 0), owed[usize::from(rank)]);
+            cell.set(Share::new(rank, rank, rank, *weight, 0), owed[usize::from(rank)]);
         }
     }
 
@@ -45,7 +45,7 @@ fn a_share_is_what_it_was_made_of() {
     let instead = share.instead();
     assert_eq!((instead.id(), instead.position(), instead.rank()), (511, 63, 62));
     assert_eq!((instead.weight(), instead.cost(), instead.is_instead()), (1_000, 0, true));
-    assert_ne!(Share::new(u16::MAX, 255, 255, u16::MAX, u32::MAX), Share::NOBODY);
+    assert_ne!(Share::new(u16::MAX, u16::MAX, u16::MAX, u16::MAX, u32::MAX), Share::NOBODY);
 }
 
 /// Weights of `count` flavours that sum to 1000, many of them 0.
