@@ -35,9 +35,9 @@ impl Policy for BelowUsual {
 
     // A state may come from anywhere: what cannot have been said leaves everything as it is.
     fn recall(&mut self, memory: &[u64]) {
-        match memory {
-            &[u64::MAX] => self.usual = None,
-            &[word] if f64::from_bits(word).is_finite() => self.usual = Some(f64::from_bits(word)),
+        match *memory {
+            [u64::MAX] => self.usual = None,
+            [word] if f64::from_bits(word).is_finite() => self.usual = Some(f64::from_bits(word)),
             _ => {}
         }
     }

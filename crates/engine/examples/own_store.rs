@@ -147,7 +147,9 @@ impl Store for Lines {
                     if first == 0 {
                         begun = Some((before, Vec::new()));
                     }
-                    begun.iter_mut().for_each(|(_, all)| all.extend(parts.iter().cloned()));
+                    if let Some((_, all)) = &mut begun {
+                        all.extend(parts);
+                    }
                     if is_last {
                         whole = begun.take().or(whole);
                     }
@@ -180,10 +182,10 @@ fn io(error: std::io::Error) -> StoreError {
 }
 
 /// Keeps an input, then acts upon it: never the other way round.
-fn act(engine: &mut Engine, store: &mut Lines, next: &mut u64, record: Record) -> Result<(), StoreError> {
+fn act(engine: &mut Engine, store: &mut Lines, next: &mut u64, record: &Record) -> Result<(), StoreError> {
     store.commit(&Changes { records: vec![(*next, record.clone())], ..Changes::default() })?;
     *next += 1;
-    engine.apply(&record);
+    engine.apply(record);
     Ok(())
 }
 
@@ -205,10 +207,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let id = ScheduleId::new("shop", "search")?;
     let put = Input::Configure { id: id.clone(), overrides: Overrides::default(), refused: None };
-    act(&mut engine, &mut store, &mut next, Record { at: now, input: put })?;
+    act(&mut engine, &mut store, &mut next, &Record { at: now, input: put })?;
     for _ in 0..20 {
         now = engine.next_due().ok_or("there is a schedule")?;
-        act(&mut engine, &mut store, &mut next, Record { at: now, input: Input::Tick })?;
+        act(&mut engine, &mut store, &mut next, &Record { at: now, input: Input::Tick })?;
     }
 
     // The process dies amid a commit: half a line is left of it.
@@ -230,7 +232,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for input in [start, Input::Tick, Input::Tick] {
         now += SignedDuration::from_secs(60);
         let record = Record { at: now, input };
-        engines.iter_mut().for_each(|engine| drop(engine.apply(&record)));
+        for engine in &mut engines {
+            engine.apply(&record);
+        }
     }
     let [lived, came_back] = outcomes.map(|outcomes| outcomes.take());
     writeln!(out, "{} views each, the same: {}", lived.len(), lived == came_back)?;

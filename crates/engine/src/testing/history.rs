@@ -43,19 +43,19 @@ impl History {
         let mut scribe =
             Scribe { engine, now: START, dice: Dice::new(seed), records: Vec::new(), reports: 0 };
         for which in NAMES {
-            scribe.configure(which, policy, flavours());
+            scribe.configure(which, policy, &flavours());
         }
         for half_hour in 0..HALF_HOURS {
             match half_hour {
                 2 => scribe.set_manual(NAMES[1]),
                 3 => scribe.take(Input::ClearManual { id: id(NAMES[1]) }),
-                4 => scribe.configure(NAMES[0], policy, json!([{"name": "only", "precision": 0.9}])),
-                5 => scribe.configure(NAMES[0], policy, many_flavours()),
-                6 => scribe.configure(NAMES[1], policy, all_disabled()),
+                4 => scribe.configure(NAMES[0], policy, &json!([{"name": "only", "precision": 0.9}])),
+                5 => scribe.configure(NAMES[0], policy, &many_flavours()),
+                6 => scribe.configure(NAMES[1], policy, &all_disabled()),
                 7 => scribe.take(Input::Remove { id: id(NAMES[0]) }),
                 8 => {
                     for which in NAMES {
-                        scribe.configure(which, policy, flavours());
+                        scribe.configure(which, policy, &flavours());
                     }
                 }
                 9 => scribe.take(Input::Reset { id: id(NAMES[1]) }),
@@ -88,7 +88,7 @@ impl Scribe {
         self.records.push(record);
     }
 
-    fn configure(&mut self, which: &str, policy: &str, flavours: Value) {
+    fn configure(&mut self, which: &str, policy: &str, flavours: &Value) {
         let target = self.dice.within(0.0, 0.2);
         let body = json!({"policy": policy, "targetError": target, "validFor": 120.0, "flavours": flavours,
             "components": {"router": {"maxReplicas": 9}}});

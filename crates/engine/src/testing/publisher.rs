@@ -35,14 +35,12 @@ pub fn publisher<T: PartialEq + Debug>(
         let mut known = BTreeSet::new();
         for (index, record) in history.records.iter().enumerate() {
             let situation = || format!("seed {seed}, input {index} ({})", record.input.kind());
-            let told = attempt(|| engine.apply(record));
-            told.map_err(|panic| {
-                Violation::new(Invariant::NewestViewIsShown, &situation(), panic, "no panic")
-            })?;
+            never_panics(&situation(), || engine.apply(record))?;
             known.extend(engine.schedules().cloned());
             for id in &known {
                 let view = engine.board().view(id);
-                let (found, right) = (shows(id), expected(id, view.as_deref()));
+                let found = never_panics(&situation(), || shows(id))?;
+                let right = never_panics(&situation(), || expected(id, view.as_deref()))?;
                 if found != right {
                     let situation = format!("{}, {id}", situation());
                     let (found, right) = (format!("it shows {found:?}"), format!("{right:?}"));
@@ -52,8 +50,12 @@ pub fn publisher<T: PartialEq + Debug>(
         }
         // The next engine begins with none, and so does the publisher.
         for id in &known {
-            drop(engine.remove(id));
+            never_panics(&format!("seed {seed}, {id} removed"), || drop(engine.remove(id)))?;
         }
     }
     Ok(())
+}
+
+fn never_panics<T>(at: &str, act: impl FnOnce() -> T) -> Result<T, Violation> {
+    attempt(act).map_err(|panic| Violation::new(Invariant::NewestViewIsShown, at, panic, "no panic"))
 }

@@ -255,7 +255,7 @@ fn any_menu(dice: &mut Dice) -> Menu {
         flavour.enabled = !dice.once_in(5);
     }
     if dice.once_in(5) {
-        flavours.iter_mut().for_each(|flavour| flavour.energy_wh = None);
+        without_energy(&mut flavours);
     }
     menu(&flavours)
 }
@@ -271,8 +271,14 @@ fn flavours(points: &[(f64, f64)]) -> Vec<Flavour> {
 
 fn unknown_energy() -> Menu {
     let mut flavours = flavours(&[(1.0, 0.0), (0.7, 0.0)]);
-    flavours.iter_mut().for_each(|flavour| flavour.energy_wh = None);
+    without_energy(&mut flavours);
     menu(&flavours)
+}
+
+fn without_energy(flavours: &mut [Flavour]) {
+    for flavour in flavours {
+        flavour.energy_wh = None;
+    }
 }
 
 #[expect(

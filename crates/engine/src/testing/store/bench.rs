@@ -35,7 +35,10 @@ impl<'a, S: Store> Bench<'a, S> {
         new: &mut dyn FnMut() -> Result<S, StoreError>,
         reopen: &'a mut Reopen<'a, S>,
     ) -> Result<Self, Violation> {
-        let store = Some(works(&format!("{what}, a new store"), new())?);
+        let at = format!("{what}, a new store");
+        let made =
+            attempt(new).map_err(|panic| Violation::new(Invariant::StoreWorks, &at, panic, "a store"))?;
+        let store = Some(works(&at, made)?);
         let expected = Loaded::default();
         Ok(Self { what: what.into(), pool, store, reopen, expected, unfinished: None, next: 0, place: 0 })
     }

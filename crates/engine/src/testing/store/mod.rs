@@ -83,12 +83,11 @@ fn any_steps<S: Store>(bench: &mut Bench<'_, S>, seed: u64) -> Result<(), Violat
     let mut dice = Dice::new(seed);
     bench.base(&[4], 0)?;
     for step in 0..STEPS {
+        let (few, fewer) = (dice.below(4) as usize, u64::from(dice.below(3)));
         match dice.below(8) {
             0..3 => bench.records(1 + u64::from(dice.below(30)))?,
-            3 => {
-                bench.base(&[dice.below(4) as usize + 1, dice.below(3) as usize], u64::from(dice.below(3)))?
-            }
-            4 => bench.begin_base(1 + dice.below(3) as usize, u64::from(dice.below(3)))?,
+            3 => bench.base(&[few + 1, dice.below(3) as usize], fewer)?,
+            4 => bench.begin_base(few + 1, fewer)?,
             5 => bench.heal(u64::from(dice.below(6)))?,
             6 => bench.reopen(&format!("at step {step}"))?,
             _ => bench.stop_early()?,

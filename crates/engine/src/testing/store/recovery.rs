@@ -44,7 +44,9 @@ pub(super) fn goes_on<S: Store>(
         let at = format!("an engine under {policy}, seed {seed}, recovered after {stop} inputs");
         let outcomes = Arc::new(Outcomes::default());
         let engine = Engine::new(options(seed), registry.clone()).with_publisher(Arc::clone(&outcomes) as _);
-        let store = works(&at, new())?;
+        let made = attempt(&mut *new);
+        let made = made.map_err(|panic| Violation::new(Invariant::StoreWorks, &at, panic, "a store"))?;
+        let store = works(&at, made)?;
         let mut kept = Kept { engine, outcomes, store, next: 0, published: Vec::new(), base: None };
         kept.begin_base();
         while kept.base.is_some() {

@@ -84,8 +84,12 @@ fn a_recorder_remembers_every_view_until_it_is_asked() {
 }
 
 #[test]
-fn invariants_are_told_apart() {
+fn invariants_are_told_apart_and_in_the_guide() {
     let sentences: BTreeSet<_> = Invariant::ALL.iter().map(|invariant| invariant.as_str()).collect();
     assert_eq!(sentences.len(), Invariant::ALL.len());
     assert!(Invariant::ALL.is_sorted());
+    let guide = include_str!("../../../../../docs/guides/ports.md");
+    for invariant in Invariant::ALL {
+        assert!(guide.contains(&format!("\n- {invariant}\n")), "docs/guides/ports.md tells of: {invariant}");
+    }
 }

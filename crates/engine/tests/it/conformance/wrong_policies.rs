@@ -14,8 +14,11 @@ struct Made {
     count: u64,
     remembers: bool,
     recall: fn(&mut u64, &[u64]),
-    decide: Box<dyn Fn(u64, &Situation<'_>, &mut Decision) + Send + Sync>,
+    decide: Box<Decide>,
 }
+
+/// What it decides, after so many decisions.
+type Decide = dyn Fn(u64, &Situation<'_>, &mut Decision) + Send + Sync;
 
 impl Policy for Made {
     fn name(&self) -> &'static str {
@@ -94,9 +97,9 @@ fn to_the_guard(situation: &Situation<'_>, decision: &mut Decision) {
     decision.finish(situation.menu);
 }
 
-fn plan(planned_error: f64) -> Option<PlanReport> {
+fn plan(planned_error: f64) -> PlanReport {
     let unit = PriceUnit::Grams;
-    Some(PlanReport { horizon_seconds: 60.0, slots: 1, planned_error, shadow_price: None, unit })
+    PlanReport { horizon_seconds: 60.0, slots: 1, planned_error, shadow_price: None, unit }
 }
 
 type Row = (&'static str, Invariant, fn() -> Made);
@@ -132,7 +135,7 @@ const WRONG: [Row; 24] = [
         right(|situation, decision| decision.allowance = Some(situation.balance * 3.0))
     }),
     ("a plan beyond all errors", Invariant::FiguresAreFinite, || {
-        right(|situation, decision| decision.plan = plan(situation.target_error * 2.0))
+        right(|situation, decision| decision.plan = Some(plan(situation.target_error * 2.0)))
     }),
     ("a bound that is none", Invariant::FiguresAreFinite, || {
         right(|_, decision| decision.most_error = Some(f64::INFINITY))
@@ -275,14 +278,14 @@ fn a_history_of_many_lengths_may_be_recalled() {
 
         fn decide(&mut self, situation: &Situation<'_>, decision: &mut Decision) {
             decision.begin(situation.menu);
-            let mean = self.0.iter().map(|word| word % 100).sum::<u64>() as f64 / 400.0;
+            let mean: f64 = self.0.iter().map(|word| f64::from_bits(*word) % 1.0).sum();
             decision.shares[0] = 1.0;
             if let Some(last) = decision.shares.last_mut() {
                 *last += mean;
             }
             decision.finish(situation.menu);
             self.0.truncate(3);
-            self.0.insert(0, situation.now.unwrap_or(0.0) as u64);
+            self.0.insert(0, situation.now.unwrap_or(0.5).to_bits());
         }
     }
     let count = Arc::new(AtomicU64::new(0));
