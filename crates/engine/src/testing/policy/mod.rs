@@ -38,7 +38,8 @@ type Make = dyn Fn(u64) -> Box<dyn Policy> + Send + Sync;
 
 /// Tries a policy: at the ends of every range, in some hundred situations of seeds, with its memory told to another
 /// and with words that it cannot have said, and through simulated hours of a whole engine that is also written down
-/// and recovered. `make` makes one of a seed, as for [`Registry::register`]; the same seed makes the same policy.
+/// and recovered. `make` makes one of a seed, as for
+/// [`Registry::register`](policies::Registry::register); the same seed makes the same policy.
 ///
 /// Takes a few seconds in a build that is not optimised.
 ///
