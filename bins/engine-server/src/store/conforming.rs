@@ -82,9 +82,8 @@ fn the_file_keeps_that_on_disks_that_refuse() {
             drop(disk);
             On::open(medium, retention)
         };
-        let set_broken = |broken| match broken {
-            true => current.borrow().fail_after(0, fault),
-            false => current.borrow().mend(),
+        let set_broken = |broken| {
+            if broken { current.borrow().fail_after(0, fault) } else { current.borrow().mend() }
         };
         let tried = testing::failing_store(new, reopen, set_broken);
         tried.unwrap_or_else(|violation| panic!("{fault:?}: {violation}"));
