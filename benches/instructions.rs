@@ -29,20 +29,20 @@ type Case = (&'static str, fn() -> Box<dyn FnMut()>);
 
 /// What is counted, by name.
 const CASES: &[Case] = &[
-    ("pick and record, 3 flavours", || {
-        let handle = routed(3, false);
+    ("pick and record, 2 of 3 flavours", || {
+        let handle = routed("constant-mix", 3, false);
         Box::new(move || black_box(handle.pick()).unwrap().record())
     }),
-    ("pick and record, 10 flavours", || {
-        let handle = routed(10, false);
+    ("pick and record, 3 of 3 flavours", || {
+        let handle = routed("round-robin", 3, false);
         Box::new(move || black_box(handle.pick()).unwrap().record())
     }),
-    ("pick by key and record, 3 flavours", || {
-        let (handle, key) = (routed(3, false), Key::new("user-17"));
+    ("pick by key and record, 2 of 3 flavours", || {
+        let (handle, key) = (routed("constant-mix", 3, false), Key::new("user-17"));
         Box::new(move || black_box(handle.pick_for(black_box(key))).unwrap().record())
     }),
-    ("pick with credit checked and record, 3 flavours", || {
-        let handle = routed(3, true);
+    ("pick with credit checked and record, 2 of 3", || {
+        let handle = routed("constant-mix", 3, true);
         Box::new(move || black_box(handle.pick()).unwrap().record())
     }),
     ("post to the credit ledger", || {

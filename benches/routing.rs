@@ -30,23 +30,26 @@ fn main() {
     let check = question.measure("(governor: a direct check)", || {
         black_box(limiter.check()).expect("the quota is large");
     });
-    for count in [2, 3, 10] {
-        let handle = routed(count, false);
-        let both =
-            question.measure(&format!("pick and record, {count} flavours"), || pick_and_record(&handle));
+    for (policy, count, what) in [
+        ("constant-mix", 3, "2 of 3 flavours"),
+        ("round-robin", 3, "3 of 3 flavours"),
+        ("round-robin", 10, "10 of 10"),
+    ] {
+        let handle = routed(policy, count, false);
+        let both = question.measure(&format!("pick and record, {what}"), || pick_and_record(&handle));
         print(&format!("  -> {:.2} of a check\n", both / check));
     }
-    let plain = routed(3, false);
-    question.measure("pick, dropped unserved, 3 flavours", || drop(black_box(plain.pick())));
+    let plain = routed("constant-mix", 3, false);
+    question.measure("pick alone", || drop(black_box(plain.pick())));
+    question.measure("record alone, by name", || plain.record("flavour-0", 1, None).unwrap());
     let mut random = 0_u64;
-    question.measure("pick by chance and record, 3 flavours", || {
+    question.measure("pick by chance and record", || {
         random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         plain.pick_random(random).unwrap().record();
     });
     let key = Key::new("user-17");
-    question
-        .measure("pick by key and record, 3 flavours", || plain.pick_for(black_box(key)).unwrap().record());
-    question.measure("pick, its name, and record, 3 flavours", || {
+    question.measure("pick by key and record", || plain.pick_for(black_box(key)).unwrap().record());
+    question.measure("pick, its name, and record", || {
         let pick = plain.pick().unwrap();
         black_box(pick.flavour());
         pick.record();
@@ -55,7 +58,7 @@ fn main() {
     question.measure("pick and record a measured precision", || {
         plain.pick().unwrap().record_precision(precision);
     });
-    let checked = routed(3, true);
+    let checked = routed("constant-mix", 3, true);
     question.measure("pick with credit checked, and record", || pick_and_record(&checked));
     question.measure("the current schedule", || drop(black_box(plain.schedule())));
 
@@ -66,7 +69,10 @@ fn main() {
     };
     let shared = Arc::clone(&limiter);
     of("(governor: a direct check)", Arc::new(move || drop(black_box(shared.check()))));
-    let (one, other) = (routed(3, false), routed(3, true));
+    let (one, other) = (routed("constant-mix", 3, false), routed("constant-mix", 3, true));
+    let (pick, record) = (routed("constant-mix", 3, false), routed("constant-mix", 3, false));
+    of("pick alone", Arc::new(move || drop(black_box(pick.pick()))));
+    of("record alone, by name", Arc::new(move || record.record("flavour-0", 1, None).unwrap()));
     of("pick and record", Arc::new(move || pick_and_record(&one)));
     of("pick with credit checked, and record", Arc::new(move || pick_and_record(&other)));
 }

@@ -127,8 +127,9 @@ pub fn overrides(policy: &str, count: u32, valid_for: f64) -> Overrides {
     Overrides::from_json(body.as_object().unwrap()).unwrap().overrides
 }
 
-/// A handle of a schedule with so many flavours, some of each being served.
-pub fn routed(count: u32, is_checked: bool) -> Handle {
+/// A handle of a schedule with so many flavours under a policy: `constant-mix` serves by two of them, as plans do,
+/// `round-robin` by all.
+pub fn routed(policy: &str, count: u32, is_checked: bool) -> Handle {
     let id = ScheduleId::new("bench", "schedule").unwrap();
     let engine = Engine::new(EngineOptions::default(), Registry::builtin());
     let mut driver = Driver::new(engine);
@@ -138,7 +139,7 @@ pub fn routed(count: u32, is_checked: bool) -> Handle {
     let mut now = start();
     let handle = driver.handle(&id, now);
     driver.update(now, |engine| {
-        engine.configure(&id, overrides("constant-mix", count, 60.0), now).unwrap();
+        engine.configure(&id, overrides(policy, count, 60.0), now).unwrap();
         engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now).unwrap();
     });
     // Credit for a while, where it is checked.

@@ -1,4 +1,12 @@
 //! The HTTP service: arguments -> adapters -> engine.
+//!
+//! ```text
+//!   http/ ──> requests ──┐                       ┌──> http/ (documents)   metrics/   kube/ (statuses)
+//!   forecasts/ ──────────┼──> turn ──> Engine ───┤
+//!   feedback/, kube/ ────┘    one thread's turn  └──> store/ (journal, bases)
+//! ```
+//!
+//! What this program does not do: it decides nothing. Whatever it publishes is what the engine answered.
 
 mod args;
 mod begin;

@@ -1,7 +1,15 @@
 //! `engine-sim`: replays carbon traces through the decision engine under virtual time.
 //!
+//! ```text
+//!   traces ──> World ──┐
+//!   options ─> Plan ───┴──> study: one Engine per policy, virtual time ──> report: text, CSV, JSON, HTML
+//! ```
+//!
 //! Thin: arguments become a [`world::World`] and a [`plan::Plan`]; [`study`] runs the engine over them
 //! once per policy; [`report`] writes what came of it.
+//!
+//! What this program does not do: it knows no policy and keeps no ledger of its own. What it shows is what the engine
+//! would have published.
 
 mod account;
 mod args;

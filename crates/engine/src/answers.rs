@@ -5,6 +5,7 @@ use models::Timestamp;
 
 /// A configuration that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Accepted {
     /// Whether anything changed.
     pub changed: bool,
@@ -16,6 +17,7 @@ pub struct Accepted {
 
 /// What feedback did.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct FeedbackReport {
     /// Mean precision of this post; none where it counts no request.
     pub realized_precision: Option<f64>,
@@ -43,6 +45,7 @@ pub enum Polled {
 
 /// What a tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tick {
     /// Evaluations made.
     pub evaluated: usize,
@@ -52,6 +55,7 @@ pub struct Tick {
 
 /// What the schedules of one carbon target ask of its forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WantedForecast {
     /// Shortest `carbonCacheTTL` among them.
     pub ttl: SignedDuration,
@@ -61,6 +65,7 @@ pub struct WantedForecast {
 
 /// What there is in an error budget, requests x error (seconds x error under `time`).
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Holdings {
     /// Held back for what was published and not reported yet; >= 0.
     pub held: f64,

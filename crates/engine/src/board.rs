@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// One schedule as published: complete, immutable, already serialised.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Published {
     /// The decision.
     pub schedule: Schedule,
@@ -26,6 +27,7 @@ pub struct Published {
 
 /// Counts over a schedule's life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Totals {
     /// Evaluations.
     pub evaluations: u64,
@@ -44,6 +46,7 @@ pub struct Totals {
 /// Emissions over a schedule's life, as counters: none of them ever falls. Where an actual intensity turns
 /// out to be less than was forecast, they wait until what is served reaches them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Emissions {
     /// Whether these are no grams, but intensity times requests, one at the best flavour being 1.
     pub relative: bool,

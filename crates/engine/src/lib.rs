@@ -4,6 +4,17 @@
 //! owns it turns the crank with [`Engine::tick`] and tells it what happens; readers on any thread look at
 //! its [`Board`], where every value is whole, immutable and already serialised.
 //!
+//! ```text
+//!   configure, feedback, observe_forecast ──┐                    ┌──> Board      readers on any thread
+//!                                           v                    ├──> Publisher  whoever is to be told
+//!   tick(now) ──────────────────────────> Engine ── Published ───┤
+//!                                           │                    └──> routing    a pick for each request
+//!                                           └── Record ──────────────> journal   what came in, to replay
+//! ```
+//!
+//! A service that routes its own requests starts with [`routing`]: a handle per schedule that picks a flavour for each
+//! request. One that only wants schedules talks to the [`Engine`] itself:
+//!
 //! ```
 //! use std::sync::Arc;
 //! use engine::{Engine, EngineOptions};

@@ -1,5 +1,14 @@
 //! What a schedule has saved of its allowed error: the credit ledger and the error budget.
 //!
+//! ```text
+//!   each evaluation ──> CreditLedger   dimensionless, some minutes: the origin's credits
+//!                   └─> ErrorBudget    request by request, some days: what is promised
+//!   each report     ──> both           what was planned becomes what was served
+//!                            │
+//!                            v
+//!                       guarded_error  the most that may be published next
+//! ```
+//!
 //! # The credit ledger
 //!
 //! [`CreditLedger`] counts evaluation intervals, every one alike. A schedule may err by `target_error` on

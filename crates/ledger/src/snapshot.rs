@@ -66,6 +66,7 @@ impl CreditSnapshot {
 
 /// A snapshot that no ledger can have had.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RestoreError {
     /// The balance is outside of its bounds.
     #[error("the stored balance {balance} is outside of its bounds [{min}, {max}]")]

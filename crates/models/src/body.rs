@@ -9,6 +9,7 @@ pub const MAX_DEPTH: usize = 64;
 
 /// Bytes that are no such body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadBody {
     /// Lists and objects nest too deep.
     #[error("the body nests deeper than {MAX_DEPTH} levels: expected a flatter one")]

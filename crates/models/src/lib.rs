@@ -5,6 +5,15 @@
 //! has on the wire. Parsing here is total: any bytes give a value or a list of [`Problems`] that names
 //! every bad field by JSON pointer, and nothing of a bad document is applied.
 //!
+//! ```text
+//!   bytes ──> Map ──> Overrides::from_json ──> Overrides + warnings, or Problems by JSON pointer
+//!                     Feedback::from_json           │
+//!                     Manual::from_json             v
+//!                                      defaults ──> Config  (every value, and where it came from)
+//!
+//!   Slot + Slot + ..  ──> Forecast          Schedule ──> Document (JSON, its slots shared)
+//! ```
+//!
 //! ```
 //! use models::{Config, Overrides, Setting};
 //! use serde_json::json;

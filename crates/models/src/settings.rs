@@ -5,6 +5,7 @@ use crate::ranges::{self, Range};
 /// A numeric setting of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each variant is described by its row of SETTINGS")]
+#[non_exhaustive]
 pub enum Setting {
     TargetError,
     CreditMin,

@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 const CONFIGURATION: &str = include_str!("../../../docs/configuration.md");
 const API: &str = include_str!("../../../docs/api.md");
 const CREDIT_SCHEDULER: &str = include_str!("../../../docs/credit-scheduler.md");
-const EMBEDDING: &str = include_str!("../../../docs/embedding.md");
+const EMBEDDING: &str = include_str!("../../../docs/guides/embedding.md");
 const README: &str = include_str!("../../../README.md");
 const EMBED: &str = include_str!("../../engine/examples/embed.rs");
+const MINIMAL: &str = include_str!("../../engine/examples/minimal.rs");
 
 /// What stands between `<!-- name -->` and `<!-- /name -->`.
 fn section<'a>(document: &'a str, name: &str) -> &'a str {
@@ -127,7 +128,11 @@ fn the_examples_are_understood() {
 
 #[test]
 fn the_embedding_quoted_is_the_one_that_is_built() {
-    for (name, document) in [("docs/embedding.md", EMBEDDING), ("README.md", README)] {
-        assert!(document.contains(EMBED), "{name} should quote crates/engine/examples/embed.rs whole");
+    for (name, document, example, code) in [
+        ("docs/guides/embedding.md", EMBEDDING, "embed.rs", EMBED),
+        ("docs/guides/embedding.md", EMBEDDING, "minimal.rs", MINIMAL),
+        ("README.md", README, "minimal.rs", MINIMAL),
+    ] {
+        assert!(document.contains(code), "{name} should quote crates/engine/examples/{example} whole");
     }
 }

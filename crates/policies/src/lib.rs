@@ -5,6 +5,13 @@
 //! precision they plan, and the [`Reason`]. The [`Registry`] makes policies by name, and takes those of a
 //! service that embeds the engine. [`throttle`] says how much of the processing capacity may run.
 //!
+//! ```text
+//!   flavours ──> Menu ─────────┐
+//!   ledger, budget ────────────┤
+//!   forecast ──> now, next ────┼──> Situation ──> Policy::decide ──> Decision   shares, Reason, plan
+//!            └─> horizon ──────┘      (what a policy that looks ahead plans over)
+//! ```
+//!
 //! ```
 //! use ledger::Bounds;
 //! use models::FlavourSet;

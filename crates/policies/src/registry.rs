@@ -38,6 +38,7 @@ enum Known {
 }
 
 /// A policy, ready to decide.
+#[non_exhaustive]
 pub struct Created {
     /// The policy.
     pub policy: Box<dyn Policy>,
@@ -57,6 +58,7 @@ pub struct UnknownPolicy {
 
 /// Why a policy was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RegisterError {
     /// The name is another policy's.
     #[error("`{0}` is the name of a policy already: expected another one")]

@@ -213,6 +213,7 @@ pub struct NotUnderstood {
 
 /// An answer that gives no forecast.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadAnswer {
     /// The body is not the format's JSON.
     #[error("the body is not the JSON of {provider}: {problem}")]

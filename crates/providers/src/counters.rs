@@ -35,6 +35,7 @@ pub struct CounterQuery {
 
 /// A text that is no such query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadQuery {
     /// It does not say where the window's length goes, so that it would count the same requests each time.
     #[error(

@@ -150,6 +150,7 @@ impl Asked<'_> {
 
 /// A URL that nothing can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadUrl {
     /// It is no absolute http or https URL.
     #[error("expected an absolute http or https URL, as in https://carbon.example/api")]

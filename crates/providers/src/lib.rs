@@ -5,6 +5,12 @@
 //! retries with backoff. All of it is told the time and asks nobody: the one blocking fetch stands behind
 //! the feature `http`, and any other [`Fetch`] will do.
 //!
+//! ```text
+//!   Refresher::take_due(now) ──> Job ──> Adapter: which request ──> Fetch (blocks; a binary's thread)
+//!        ^                                Adapter: what came back <──┘
+//!        └── Refresher::finish(..) <── outcome        └──> News: a Forecast, actuals; kept over failures
+//! ```
+//!
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::Arc;

@@ -112,6 +112,7 @@ impl From<BadState> for StoreError {
 }
 
 /// An engine that came back.
+#[non_exhaustive]
 pub struct Recovered {
     /// The engine.
     pub engine: Engine,

@@ -33,9 +33,11 @@
 //! assert_eq!(pick.flavour(), "precision-100");
 //! pick.record();
 //!
-//! // Every now and then:
-//! let later = driver.next_due().expect("it is evaluated again");
-//! driver.tick(later);
+//! // Whenever `next_due` says; what was recorded shows in the schedule that is evaluated next:
+//! while handle.schedule().is_some_and(|published| published.totals.requests == 0) {
+//!     let now = driver.next_due().expect("it is evaluated again");
+//!     driver.tick(now);
+//! }
 //! assert_eq!(handle.schedule().unwrap().totals.requests, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -14,4 +14,5 @@ mod repeats;
 mod routing;
 mod savings;
 mod session;
+mod turned;
 mod world;

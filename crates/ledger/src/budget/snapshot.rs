@@ -13,6 +13,7 @@ pub struct BudgetSnapshot(pub(super) State);
 
 /// A snapshot that no budget can have had.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BudgetError {
     /// The settings are out of range.
     #[error(

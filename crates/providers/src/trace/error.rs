@@ -4,6 +4,7 @@ use super::notes::Notes;
 
 /// A file from which nothing can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TraceError {
     /// The content is none of the known formats, or another one than was asked for.
     #[error("{file}:{line}: {found}: expected {expected}")]

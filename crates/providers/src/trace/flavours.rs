@@ -15,6 +15,7 @@ pub struct FlavourFile {
 
 /// A file that gives no flavours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FlavourFileError {
     /// The content is not JSON of either shape.
     #[error(

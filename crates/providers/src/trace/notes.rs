@@ -9,6 +9,7 @@ pub const LISTED_PER_KIND: u64 = 5;
 
 /// What kind of thing was remarked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum NoteKind {
     /// A row that could not be read; left out.
     BadRow,
