@@ -67,6 +67,8 @@ mod savings;
 mod session;
 mod sources;
 mod stored;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 
 pub use answers::{Accepted, FeedbackReport, Holdings, Polled, Tick, WantedForecast};

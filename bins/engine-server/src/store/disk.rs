@@ -79,6 +79,7 @@ impl Disk {
             if let Some(until) = until {
                 let mut commits = write.open_table(COMMITS).map_err(of_table)?;
                 commits.retain_in((until, PUBLISHED).., |_, _| false).map_err(of_storage)?;
+                rows::shorten(&mut commits, until)?;
             }
             write.commit().map_err(of_commit)?;
             let garbage = garbage(&database, &found.bases)?;

@@ -25,6 +25,8 @@ mod retention;
 mod rows;
 
 #[cfg(test)]
+mod conforming;
+#[cfg(test)]
 mod faulty;
 #[cfg(test)]
 mod hanging;

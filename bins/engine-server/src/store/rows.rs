@@ -119,6 +119,25 @@ pub(super) fn write_published(
     Ok(packed.len() as u64)
 }
 
+/// Forgets the records from number `until` on of the last commit that began before, where it has any.
+pub(super) fn shorten(commits: &mut Commits<'_>, until: u64) -> Result<(), StoreError> {
+    let mut last: Option<(u64, Vec<Record>)> = None;
+    for row in commits.range(..(until, PUBLISHED)).map_err(of_storage)?.rev() {
+        let (key, packed) = row.map_err(of_storage)?;
+        if let (first, RECORDS) = key.value() {
+            last = Some((first, unpack(packed.value(), "a commit's records")?));
+            break;
+        }
+    }
+    let Some((first, mut records)) = last else { return Ok(()) };
+    let kept = usize::try_from(until - first).unwrap_or(usize::MAX);
+    if records.len() > kept {
+        records.truncate(kept);
+        commits.insert((first, RECORDS), pack(&records)?.as_slice()).map_err(of_storage)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn pack(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     rmp_serde::to_vec_named(value).map_err(|error| StoreError::Io(format!("cannot be written down: {error}")))
 }

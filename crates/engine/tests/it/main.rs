@@ -5,6 +5,7 @@
 mod always;
 mod budget;
 mod cluster;
+mod conformance;
 mod forecast;
 mod journal;
 mod measured;
