@@ -402,6 +402,8 @@ proptest! {
                 }
             }
             prop_assert!(erred <= allowed, "{erred} of {allowed} ppm");
+            let budget = handle.schedule().unwrap().schedule.budget.unwrap();
+            prop_assert!(budget.balance >= 0.0, "{budget:?}");
         }
         let schedule = driver.into_engine(now + SignedDuration::from_secs(60));
         drop(on_their_way);
