@@ -105,12 +105,18 @@ impl Driver {
 
     /// A handle of a schedule, which may be configured later.
     pub fn handle(&mut self, id: &ScheduleId, now: Timestamp) -> Handle {
-        let board = self.engine.board();
-        let routed = self.routed.entry(id.clone()).or_insert_with(|| Routed::new(id, Arc::clone(board)));
+        if let Some(routed) = self.routed.get(id) {
+            return Handle { shared: Arc::clone(&routed.shared) };
+        }
+        let routed = Routed::new(id, Arc::clone(self.engine.board()));
         let shared = Arc::clone(&routed.shared);
-        // From here on requests are counted, not time.
-        self.settle(now, None);
-        self.publish();
+        // That nothing was served so far is told at once: from here on requests are counted, not time.
+        let nothing = routed.served(now);
+        self.routed.insert(id.clone(), routed);
+        self.book(now, nothing.into_iter().collect(), None);
+        if let Some(routed) = self.routed.get_mut(id) {
+            routed.follow(&self.engine, self.checks_credit);
+        }
         Handle { shared }
     }
 
@@ -184,7 +190,16 @@ impl Driver {
     /// Books what was served, acts upon `input` after it, and lets go of schedules whose handles are gone. Answers what
     /// the input came to; none where the store refused, or there is no input.
     fn settle(&mut self, now: Timestamp, input: Option<Input>) -> Option<Answer> {
-        let served: Vec<Served> = self.routed.values().filter_map(|routed| routed.served(now)).collect();
+        let served = self.routed.values().filter_map(|routed| routed.served(now)).collect();
+        let mut answers = self.book(now, served, input)?;
+        self.settled_at = Some(now);
+        // Nobody else has it: what is counted by now was the last of it.
+        self.routed.retain(|_, routed| Arc::strong_count(&routed.shared) > 1);
+        answers.pop()
+    }
+
+    /// Books what was served, and acts upon `input` after it. Answers what that came to; nothing where the store refused.
+    fn book(&mut self, now: Timestamp, served: Vec<Served>, input: Option<Input>) -> Option<Vec<Answer>> {
         let reports = served.iter().flat_map(|served| {
             let report =
                 |feedback: &Feedback| Input::Feedback { id: served.id.clone(), feedback: feedback.clone() };
@@ -192,7 +207,6 @@ impl Driver {
         });
         let inputs: Vec<Input> = reports.chain(input).collect();
         let mut answers = self.act(now, inputs)?.into_iter();
-        self.settled_at = Some(now);
         let mut refused = Vec::new();
         for Served { id, totals, reports } in served {
             refused.extend(
@@ -212,10 +226,7 @@ impl Driver {
         for (id, report) in refused {
             self.book_each(&id, &report, now);
         }
-        self.grant();
-        // Nobody else has it: what is counted by now was the last of it.
-        self.routed.retain(|_, routed| Arc::strong_count(&routed.shared) > 1);
-        answers.next()
+        Some(answers.collect())
     }
 
     /// Has inputs written down, and acts upon them. None where the store refused.
@@ -247,31 +258,8 @@ impl Driver {
     }
 
     fn publish(&mut self) {
-        for (id, routed) in &mut self.routed {
-            let published = self.engine.published(id);
-            let same = match (&published, &routed.published) {
-                (Some(new), Some(old)) => Arc::ptr_eq(new, old),
-                (None, None) => true,
-                _ => false,
-            };
-            if !same {
-                let is_checked = self.checks_credit;
-                routed
-                    .publish(published, |flavour| if is_checked { self.engine.cost(id, flavour) } else { 0 });
-            }
-        }
-        self.grant();
-    }
-
-    fn grant(&mut self) {
-        if !self.checks_credit {
-            return;
-        }
-        for (id, routed) in &mut self.routed {
-            if let Some(credit) = self.engine.credit(id) {
-                routed.shared.lanes.grant(credit - routed.credit);
-                routed.credit = credit;
-            }
+        for routed in self.routed.values_mut() {
+            routed.follow(&self.engine, self.checks_credit);
         }
     }
 }
@@ -319,6 +307,24 @@ impl Routed {
         // Also where nothing was served: then that is known.
         let reports = if measured.counts.is_empty() { vec![plain] } else { vec![measured, plain] };
         Some(Served { id: self.shared.id.clone(), totals, reports })
+    }
+
+    /// Hands out what the engine published since, and what it has granted.
+    fn follow(&mut self, engine: &Engine, checks_credit: bool) {
+        let id = self.shared.id.clone();
+        let published = engine.published(&id);
+        let is_known = match (&published, &self.published) {
+            (Some(new), Some(old)) => Arc::ptr_eq(new, old),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_known {
+            self.publish(published, |flavour| if checks_credit { engine.cost(&id, flavour) } else { 0 });
+        }
+        if let Some(credit) = engine.credit(&id).filter(|_| checks_credit) {
+            self.shared.lanes.grant(credit - self.credit);
+            self.credit = credit;
+        }
     }
 
     fn publish(&mut self, published: Option<Arc<Published>>, cost: impl Fn(&str) -> u32) {

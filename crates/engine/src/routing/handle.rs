@@ -92,7 +92,8 @@ impl Handle {
         self.draw(|cells| shares::by_chance(cells, random))
     }
 
-    /// Whom to serve the owner of a key by: always the same flavour while the weights stay. Where they change, a
+    /// Whom to serve the owner of a key by: always the same flavour while the weights stay (and there is credit, where it
+    /// is checked). Where they change, a
     /// key moves to the next flavour in the order of precision only as their boundaries pass it.
     ///
     /// Every key has the chance of the weights; what is realised depends on who asks how often. Of `n` requests by
@@ -136,7 +137,7 @@ impl Handle {
         &self.shared.id
     }
 
-    /// Credit that picks may still take, requests x error, where the driver has them
+    /// Credit that picks may still take at least, requests x error, where the driver has them
     /// [checked](super::Driver::checking_credit); 0 otherwise.
     pub fn credit(&self) -> f64 {
         self.shared.lanes.credit() as f64 / f64::from(ledger::PPM)
