@@ -143,7 +143,9 @@ pub fn routed(policy: &str, count: u32, is_checked: bool) -> Handle {
         engine.observe_forecast(&CarbonTarget::from("national"), Arc::new(forecast(now, 96)), now).unwrap();
     });
     // Credit for a while, where it is checked.
-    handle.record("flavour-0", 1_000_000_000_000, None).unwrap();
+    for _ in 0..1_000 {
+        handle.record("flavour-0", u32::MAX, None).unwrap();
+    }
     now = driver.next_due().unwrap();
     driver.tick(now);
     handle

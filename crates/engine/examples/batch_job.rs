@@ -33,7 +33,7 @@ const GRID: [f64; 28] = [
     262.0, 270.0, 281.0, 290.0, 296.0, 292.0, 283.0, 270.0, 255.0, 243.0, 230.0, 221.0, 215.0,
 ];
 /// A chunk each minute, so that the last one ends at the deadline.
-const CHUNK: u64 = 500;
+const CHUNK: u32 = 500;
 const CHUNKS: u32 = 480;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -61,7 +61,7 @@ fn night(out: &mut impl io::Write, options: EngineOptions) -> Result<(), Box<dyn
     let handle = driver.handle(&id, now);
 
     writeln!(out, "  until   g/kWh      xxl    large     base   mean error")?;
-    let mut served = [0_u64; 3];
+    let mut served = [0_u32; 3];
     for chunk in 1..=CHUNKS {
         for (sum, items) in served.iter_mut().zip(serve(&handle)?) {
             *sum += items;
@@ -90,14 +90,14 @@ fn night(out: &mut impl io::Write, options: EngineOptions) -> Result<(), Box<dyn
 }
 
 /// Has one chunk served, and says by whom it was.
-fn serve(handle: &Handle) -> Result<[u64; 3], Box<dyn Error>> {
+fn serve(handle: &Handle) -> Result<[u32; 3], Box<dyn Error>> {
     let published = handle.schedule().ok_or("there is a schedule")?;
     let mut left = CHUNK;
     let mut served = [0; 3];
     // From the least precise model up: what whole items leave over is the best one's.
     for (share, served) in published.schedule.flavours.iter().zip(&mut served).rev() {
         let is_best = share.precision.error() == 0.0;
-        let items = if is_best { left } else { CHUNK * u64::from(share.per_mille) / 1_000 };
+        let items = if is_best { left } else { CHUNK * u32::from(share.per_mille) / 1_000 };
         left -= items;
         *served = items;
         // Here the model answers `items` questions. Where their precision was measured, its mean is told, too.

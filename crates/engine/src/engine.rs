@@ -483,6 +483,11 @@ impl Engine {
         self.sessions.get(id).map(|session| session.budget.above_floor_ppm().clamp(least, most))
     }
 
+    /// When a schedule is evaluated next.
+    pub(crate) fn due_at(&self, id: &ScheduleId) -> Option<Timestamp> {
+        self.sessions.get(id)?.due
+    }
+
     /// What a request of a flavour takes of that, at most, ppm.
     pub(crate) fn cost(&self, id: &ScheduleId, flavour: &str) -> u32 {
         self.sessions.get(id).map_or(PPM, |session| session.cost(flavour))

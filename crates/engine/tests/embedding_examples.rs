@@ -7,9 +7,11 @@ mod axum_service;
 #[path = "../examples/batch_job.rs"]
 mod batch_job;
 #[expect(dead_code, reason = "`cargo run` begins there")]
+#[path = "../examples/first_steps.rs"]
+mod first_steps;
+#[expect(dead_code, reason = "`cargo run` begins there")]
 #[path = "../examples/llm_gateway.rs"]
 mod llm_gateway;
-#[expect(dead_code, reason = "`cargo run` begins there")]
 #[path = "../examples/minimal.rs"]
 mod minimal;
 #[expect(dead_code, reason = "`cargo run` begins there")]
@@ -20,7 +22,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::journal::{BaseParts, Changes, Input, Memory, Record, Store, StoreError, recover};
+use engine::journal::{BaseParts, Changes, Input, Kept, Memory, Record, Store, StoreError, recover};
 use engine::routing::Driver;
 use engine::{AnyTarget, Engine, EngineOptions, StoredOptions, TargetCheck};
 use jiff::SignedDuration;
@@ -34,8 +36,13 @@ fn printed(run: impl FnOnce(&mut Vec<u8>) -> Result<(), Box<dyn Error>>) -> Resu
 }
 
 #[test]
+fn the_least_there_can_be_runs() {
+    minimal::main().unwrap();
+}
+
+#[test]
 fn minimal() {
-    insta::assert_snapshot!(printed(minimal::run).unwrap());
+    insta::assert_snapshot!(printed(first_steps::run).unwrap());
 }
 
 #[test]
@@ -68,7 +75,7 @@ async fn a_service_answers_over_http_and_ends() {
 }
 
 /// A driver that goes on from what is in the store, and has everything it does written down there before it does it.
-fn lasting(store: &Arc<Mutex<Memory>>, now: Timestamp) -> Result<Driver, StoreError> {
+fn lasting<S: Store + 'static>(store: &Arc<Mutex<S>>, now: Timestamp) -> Result<Driver, StoreError> {
     let (registry, options) = (Registry::builtin(), EngineOptions::default());
     let any: Arc<dyn TargetCheck> = Arc::new(AnyTarget);
     let keeping = Arc::clone(store);
@@ -83,13 +90,18 @@ fn lasting(store: &Arc<Mutex<Memory>>, now: Timestamp) -> Result<Driver, StoreEr
     let parts = engine.base_parts(usize::MAX);
     let base = BaseParts { before: next, at: now, first: 0, parts, is_last: true };
     store.commit(&Changes { base: Some(base), ..Changes::default() })?;
+    let mut is_broken = false;
     Ok(Driver::new(engine).keeping(move |records| {
+        let mut store = keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_broken {
+            store.heal(next)?;
+        }
         let numbered: Vec<(u64, Record)> = (next..).zip(records.iter().cloned()).collect();
         let count = numbered.len() as u64;
-        let mut store = keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        store.commit(&Changes { records: numbered, ..Changes::default() })?;
-        next += count;
-        Ok(())
+        let kept = store.commit(&Changes { records: numbered, ..Changes::default() });
+        is_broken = kept.is_err();
+        next += if is_broken { 0 } else { count };
+        kept
     }))
 }
 
@@ -97,7 +109,7 @@ fn lasting(store: &Arc<Mutex<Memory>>, now: Timestamp) -> Result<Driver, StoreEr
 fn a_driver_goes_on_from_what_was_written_down() {
     let now: Timestamp = "2026-11-23T15:00:00Z".parse().unwrap();
     let id = ScheduleId::new("shop", "search").unwrap();
-    let store = Arc::default();
+    let store = Arc::new(Mutex::new(Memory::default()));
     let mut driver = lasting(&store, now).unwrap().checking_credit();
     let input = Input::Configure { id: id.clone(), overrides: Overrides::default(), refused: None };
     driver.apply(input, now).unwrap();
@@ -116,4 +128,54 @@ fn a_driver_goes_on_from_what_was_written_down() {
     let handle = driver.handle(&id, now);
     assert_eq!(handle.credit(), credit);
     assert_eq!(driver.engine().totals(&id).unwrap().requests, 1_000);
+}
+
+/// A disk that is full for once.
+#[derive(Default)]
+struct FullOnce {
+    memory: Memory,
+    commits: u32,
+    is_broken: bool,
+}
+
+impl Store for FullOnce {
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.commits += 1;
+        self.is_broken |= self.commits == 4;
+        if self.is_broken {
+            return Err(StoreError::Io("no space left".into()));
+        }
+        self.memory.commit(changes)
+    }
+
+    fn heal(&mut self, from: u64) -> Result<(), StoreError> {
+        self.is_broken = false;
+        self.memory.heal(from)
+    }
+
+    fn load(&mut self, take: &mut dyn FnMut(Kept) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.memory.load(take)
+    }
+}
+
+#[test]
+fn a_disk_that_was_full_is_healed_and_nothing_is_missing() {
+    let mut now: Timestamp = "2026-11-23T15:00:00Z".parse().unwrap();
+    let id = ScheduleId::new("shop", "search").unwrap();
+    let store = Arc::new(Mutex::new(FullOnce::default()));
+    let mut driver = lasting(&store, now).unwrap();
+    let input = Input::Configure { id: id.clone(), overrides: Overrides::default(), refused: None };
+    driver.apply(input, now).unwrap();
+    let handle = driver.handle(&id, now);
+    let mut failures = 0;
+    for _ in 0..10 {
+        handle.pick().unwrap().record();
+        now = driver.next_due().unwrap();
+        driver.tick(now);
+        failures += u32::from(driver.failure().is_some());
+    }
+    assert_eq!((failures, driver.engine().totals(&id).unwrap().requests), (1, 10));
+    drop(driver);
+    let driver = lasting(&store, now).unwrap();
+    assert_eq!(driver.engine().totals(&id).unwrap().requests, 10);
 }

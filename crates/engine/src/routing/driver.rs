@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use jiff::SignedDuration;
 use ledger::PPM;
@@ -21,8 +22,9 @@ use crate::time::later;
 const SETTLE_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// After how long a store that failed is tried again.
 const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(1);
-/// The shortest and longest window of one report, seconds.
-const WINDOW: (f64, f64) = (0.001, 86_400.0);
+/// The longest window of one report, seconds; and one of no length, which a report cannot have.
+const LONGEST_WINDOW: f64 = 86_400.0;
+const NO_TIME: f64 = 1e-6;
 
 /// Makes records durable, all or none.
 type Keep = Box<dyn FnMut(&[Record]) -> Result<(), StoreError> + Send>;
@@ -37,6 +39,9 @@ pub struct Driver {
     checks_credit: bool,
     keep: Option<Keep>,
     failure: Option<StoreError>,
+    /// When what could not be written down is tried again.
+    retry_at: Option<Timestamp>,
+    /// When all that was served was booked last.
     settled_at: Option<Timestamp>,
     unbooked: u64,
 }
@@ -47,8 +52,8 @@ struct Routed {
     ids: BTreeMap<Arc<str>, u16>,
     /// What the lanes have.
     published: Option<Arc<Published>>,
-    /// The list of flavours they have, the most precise first, and how many lists there were.
-    flavours: Vec<Arc<str>>,
+    /// The flavours they have, and how many sets of them there were.
+    flavours: Vec<usize>,
     list: u64,
     tables: u64,
     /// What was counted by the last time, and is booked.
@@ -64,6 +69,21 @@ struct Served {
     id: ScheduleId,
     totals: Totals,
     reports: Vec<Feedback>,
+    /// Whether nobody else had a handle before it was counted: nothing will be added.
+    is_last: bool,
+}
+
+/// What the input of a turn came to, where there was one.
+struct Booked {
+    answer: Option<Answer>,
+}
+
+/// Of which schedules what was served is booked.
+#[derive(Clone, Copy)]
+enum Which {
+    /// Those that are evaluated now.
+    Due,
+    All,
 }
 
 impl Driver {
@@ -75,6 +95,7 @@ impl Driver {
             checks_credit: false,
             keep: None,
             failure: None,
+            retry_at: None,
             settled_at: None,
             unbooked: 0,
         }
@@ -84,8 +105,10 @@ impl Driver {
     /// more than there is goes to the best flavour instead ([`Pick::is_redirected`](super::Pick::is_redirected)).
     ///
     /// No surprise in demand can overdraw the budget then, however many requests are on their way, as long as all of
-    /// the schedule's traffic is picked from this driver, and no flavour errs more than its precision says, the best
-    /// one within the target. Credit that is earned is spent from the next turn on. A manual override is not checked.
+    /// the schedule's traffic is picked from this driver, no flavour errs more than its precision says, the best one no
+    /// more than the target, and while requests are on their way neither the target nor a precision falls and nothing
+    /// puts the account back: what changes then, they cost beyond what was taken. Credit that is earned is spent from the
+    /// next turn on. A manual override is not checked.
     #[must_use]
     pub fn checking_credit(mut self) -> Self {
         self.checks_credit = true;
@@ -120,29 +143,29 @@ impl Driver {
         Handle { shared }
     }
 
-    /// One turn: books what was served, evaluates what is due, hands out what is new.
+    /// One turn: books what was served, evaluates what is due, hands out what is new. Booked is what was served of the
+    /// schedules that are evaluated, and each 10 s of all.
     pub fn tick(&mut self, now: Timestamp) -> Tick {
-        let ticked = match self.settle(now, Some(Input::Tick)) {
+        let ticked = match self.settle(now, Which::Due, Some(Input::Tick)) {
             Some(Answer::Ticked(tick)) => tick,
-            // The store refused: it is tried again.
-            _ => Tick { evaluated: 0, next_due: Some(later(now, RETRY_AFTER)) },
+            // The store refused.
+            _ => Tick { evaluated: 0, next_due: None },
         };
         self.publish();
-        let settle = (!self.routed.is_empty()).then(|| later(now, SETTLE_EVERY));
-        Tick { evaluated: ticked.evaluated, next_due: ticked.next_due.into_iter().chain(settle).min() }
+        Tick { evaluated: ticked.evaluated, next_due: self.next_due() }
     }
 
     /// When to turn next.
     pub fn next_due(&self) -> Option<Timestamp> {
         let settle = self.settled_at.filter(|_| !self.routed.is_empty()).map(|at| later(at, SETTLE_EVERY));
-        self.engine.next_due().into_iter().chain(settle).min()
+        self.retry_at.or_else(|| self.engine.next_due().into_iter().chain(settle).min())
     }
 
     /// Changes the engine, at an instant: what was served until then is booked before, and what is new is handed out
     /// after. Of a driver that is [`keeping`](Driver::keeping) records, a change that is to last goes by way of
-    /// [`Driver::apply`].
+    /// [`Driver::apply`]; here only that there was one is written down.
     pub fn update<T>(&mut self, now: Timestamp, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
-        self.settle(now, None);
+        self.settle(now, Which::All, Some(Input::Unrecorded));
         let answer = change(&mut self.engine, now);
         self.publish();
         answer
@@ -154,7 +177,7 @@ impl Driver {
     ///
     /// What `keep` answered; nothing is done then.
     pub fn apply(&mut self, input: Input, now: Timestamp) -> Result<Answer, StoreError> {
-        let answer = self.settle(now, Some(input));
+        let answer = self.settle(now, Which::All, Some(input));
         self.publish();
         // One or the other: who refused said why.
         answer
@@ -168,7 +191,9 @@ impl Driver {
 
     /// The engine alone, all that was served booked. Handles go on by the weights they have.
     pub fn into_engine(mut self, now: Timestamp) -> Engine {
-        self.settle(now, None);
+        // Also what was served at the very instant of the last time.
+        self.routed.values_mut().for_each(|routed| routed.settled_at = None);
+        self.settle(now, Which::All, None);
         self.engine
     }
 
@@ -177,68 +202,78 @@ impl Driver {
         self.failure.as_ref()
     }
 
-    /// Requests recorded that no account took: their schedule is gone, or their flavour for more than a day.
+    /// Requests recorded that no account took: their schedule is gone, or their flavour for more than a day (or the store
+    /// refused just as that turned out).
     pub fn unbooked(&self) -> u64 {
         self.unbooked
     }
 
-    /// Requests of a schedule that the best flavour served because there was no credit for their own.
+    /// Requests of a schedule that the best flavour served because there was no credit for their own, up to the last time
+    /// that what was served was booked.
     pub fn redirected(&self, id: &ScheduleId) -> u64 {
         self.routed.get(id).map_or(0, |routed| routed.booked.redirected)
     }
 
     /// Books what was served, acts upon `input` after it, and lets go of schedules whose handles are gone. Answers what
     /// the input came to; none where the store refused, or there is no input.
-    fn settle(&mut self, now: Timestamp, input: Option<Input>) -> Option<Answer> {
-        let served = self.routed.values().filter_map(|routed| routed.served(now)).collect();
-        let mut answers = self.book(now, served, input)?;
-        self.settled_at = Some(now);
-        // Nobody else has it: what is counted by now was the last of it.
-        self.routed.retain(|_, routed| Arc::strong_count(&routed.shared) > 1);
-        answers.pop()
+    fn settle(&mut self, now: Timestamp, which: Which, input: Option<Input>) -> Option<Answer> {
+        let is_time = self.settled_at.is_none_or(|at| now < at || now >= later(at, SETTLE_EVERY));
+        let all = is_time || matches!(which, Which::All);
+        let is_due = |id: &ScheduleId| all || self.engine.due_at(id).is_some_and(|due| due <= now);
+        let due = self.routed.iter().filter(|(id, _)| is_due(id));
+        let served: Vec<Served> = due.filter_map(|(_, routed)| routed.served(now)).collect();
+        let last: Vec<ScheduleId> =
+            served.iter().filter(|served| served.is_last).map(|served| served.id.clone()).collect();
+        let answer = self.book(now, served, input)?;
+        if all {
+            self.settled_at = Some(now);
+        }
+        for id in last {
+            self.routed.remove(&id);
+        }
+        answer.answer
     }
 
-    /// Books what was served, and acts upon `input` after it. Answers what that came to; nothing where the store refused.
-    fn book(&mut self, now: Timestamp, served: Vec<Served>, input: Option<Input>) -> Option<Vec<Answer>> {
-        let reports = served.iter().flat_map(|served| {
-            let report =
-                |feedback: &Feedback| Input::Feedback { id: served.id.clone(), feedback: feedback.clone() };
-            served.reports.iter().map(report)
-        });
-        let inputs: Vec<Input> = reports.chain(input).collect();
-        let mut answers = self.act(now, inputs)?.into_iter();
-        let mut refused = Vec::new();
-        for Served { id, totals, reports } in served {
-            refused.extend(
-                reports
-                    .into_iter()
-                    .zip(answers.by_ref())
-                    .filter(|(_, answer)| matches!(answer, Answer::Counted(Err(_))))
-                    .map(|(report, _)| (id.clone(), report)),
-            );
+    /// Books what was served, and acts upon `input` after it; all of it is written down before. Nothing where the store
+    /// refused.
+    fn book(&mut self, now: Timestamp, served: Vec<Served>, input: Option<Input>) -> Option<Booked> {
+        let record = |input: Input| Record { at: now, input };
+        let report = |id: &ScheduleId, feedback: &Feedback| {
+            record(Input::Feedback { id: id.clone(), feedback: feedback.clone() })
+        };
+        let reports =
+            served.iter().flat_map(|served| served.reports.iter().map(|told| report(&served.id, told)));
+        let mut records: Vec<Record> = reports.chain(input.map(record)).collect();
+        self.write_down(&records, now)?;
+        let last = records.split_off(served.iter().map(|served| served.reports.len()).sum());
+        let mut records = records.into_iter();
+        for Served { id, totals, reports, .. } in served {
+            let answers: Vec<Answer> =
+                records.by_ref().take(reports.len()).map(|record| self.engine.apply(&record)).collect();
+            // Whatever becomes of the rest of this turn: this is in the account.
             if let Some(routed) = self.routed.get_mut(&id) {
                 // What was taken comes back; what was spent of it is in the account by now.
-                routed.credit -= i64::try_from(totals.taken - routed.booked.taken).unwrap_or(i64::MAX);
+                let taken = totals.taken.wrapping_sub(routed.booked.taken);
+                routed.credit = routed.credit.saturating_sub_unsigned(taken);
                 routed.booked = totals;
                 routed.settled_at = Some(now);
             }
-        }
-        for (id, report) in refused {
-            self.book_each(&id, &report, now);
-        }
-        Some(answers.collect())
-    }
-
-    /// Has inputs written down, and acts upon them. None where the store refused.
-    fn act(&mut self, at: Timestamp, inputs: Vec<Input>) -> Option<Vec<Answer>> {
-        let records: Vec<Record> = inputs.into_iter().map(|input| Record { at, input }).collect();
-        if let Some(keep) = self.keep.as_mut().filter(|_| !records.is_empty()) {
-            self.failure = keep(&records).err();
-            if self.failure.is_some() {
-                return None;
+            for (report, answer) in reports.iter().zip(answers) {
+                if matches!(answer, Answer::Counted(Err(_))) {
+                    self.book_each(&id, report, now);
+                }
             }
         }
-        Some(records.iter().map(|record| self.engine.apply(record)).collect())
+        Some(Booked { answer: last.first().map(|record| self.engine.apply(record)) })
+    }
+
+    /// Has records written down, where that is asked for. None where the store refused.
+    fn write_down(&mut self, records: &[Record], now: Timestamp) -> Option<()> {
+        if let Some(keep) = self.keep.as_mut().filter(|_| !records.is_empty()) {
+            self.failure = keep(records).err();
+            self.retry_at = self.failure.as_ref().map(|_| later(now, RETRY_AFTER));
+        }
+        self.failure.is_none().then_some(())
     }
 
     /// Books what a report that was refused as a whole says of each flavour.
@@ -250,8 +285,9 @@ impl Driver {
                 precision: precision.into_iter().collect(),
                 ..report.clone()
             };
-            let answers = self.act(now, vec![Input::Feedback { id: id.clone(), feedback }]);
-            if !matches!(answers.as_deref(), Some([Answer::Counted(Ok(_))])) {
+            let record = Record { at: now, input: Input::Feedback { id: id.clone(), feedback } };
+            let is_kept = self.write_down(std::slice::from_ref(&record), now).is_some();
+            if !is_kept || !matches!(self.engine.apply(&record), Answer::Counted(Ok(_))) {
                 self.unbooked += requests;
             }
         }
@@ -287,11 +323,14 @@ impl Routed {
         }
         let elapsed = self.settled_at.map_or(0.0, |at| now.duration_since(at).as_secs_f64());
         let window = Feedback {
-            window_seconds: elapsed.clamp(WINDOW.0, WINDOW.1),
+            window_seconds: elapsed.clamp(NO_TIME, LONGEST_WINDOW),
             window_end: Some(now),
             ..Feedback::default()
         };
         let (mut measured, mut plain) = (window.clone(), window);
+        // Looked at first: what a handle counted before it went is in the totals.
+        let is_last = Arc::strong_count(&self.shared) == 1;
+        fence(Ordering::Acquire);
         let totals = self.shared.lanes.totals();
         for (index, (_, name)) in self.shared.names.iter().enumerate() {
             let of = |totals: &Totals| totals.tallies.get(index).copied().unwrap_or_default();
@@ -306,7 +345,7 @@ impl Routed {
         }
         // Also where nothing was served: then that is known.
         let reports = if measured.counts.is_empty() { vec![plain] } else { vec![measured, plain] };
-        Some(Served { id: self.shared.id.clone(), totals, reports })
+        Some(Served { id: self.shared.id.clone(), totals, reports, is_last })
     }
 
     /// Hands out what the engine published since, and what it has granted.
@@ -318,13 +357,15 @@ impl Routed {
             (None, None) => true,
             _ => false,
         };
+        // What there is not any more is taken back before anybody picks by what is new; what there is more, after.
+        let credit = engine.credit(&id).unwrap_or_default();
+        let more = if checks_credit { credit - self.credit } else { 0 };
+        self.shared.lanes.grant(more.min(0));
         if !is_known {
             self.publish(published, |flavour| if checks_credit { engine.cost(&id, flavour) } else { 0 });
         }
-        if let Some(credit) = engine.credit(&id).filter(|_| checks_credit) {
-            self.shared.lanes.grant(credit - self.credit);
-            self.credit = credit;
-        }
+        self.shared.lanes.grant(more.max(0));
+        self.credit += more;
     }
 
     fn publish(&mut self, published: Option<Arc<Published>>, cost: impl Fn(&str) -> u32) {
@@ -343,18 +384,18 @@ impl Routed {
         // is overridden by hand may overdraw, and is repaid.
         let others: u16 = known.iter().skip(1).map(|(.., flavour)| flavour.per_mille).sum();
         let is_free = published.as_ref().is_some_and(|published| published.schedule.manual.is_some());
-        let share = |(rank, (id, position, flavour)): (u16, &(u16, u16, &FlavourShare))| {
+        let share = |(rank, (id, position, flavour)): (usize, &(u16, u16, &FlavourShare))| {
             let is_best = rank == 0;
             let weight = if is_best { 1_000_u16.saturating_sub(others) } else { flavour.per_mille };
             let cost = if is_best || is_free { 0 } else { cost(&flavour.name) };
-            Share::new(*id, *position, rank, weight, cost)
+            Share::new(*id, *position, weight, cost)
         };
-        let shares: Vec<Share> = (0..).zip(&known).map(share).collect();
-        let name = |share: &Share| self.shared.names.get(share.id()).cloned();
-        let order: Vec<Arc<str>> = shares.iter().filter_map(name).collect();
-        if order != self.flavours {
+        let shares: Vec<Share> = known.iter().enumerate().map(share).collect();
+        let mut ids: Vec<usize> = shares.iter().map(|share| share.id()).collect();
+        ids.sort_unstable();
+        if ids != self.flavours {
             self.list += 1;
-            self.flavours = order;
+            self.flavours = ids;
         }
         self.published = published;
         self.tables += 1;
@@ -368,6 +409,8 @@ impl Routed {
         if self.ids.len() >= MAX_NAMES {
             return None;
         }
+        // Room first: whoever finds the name may count by it.
+        self.shared.lanes.make_room(self.ids.len() + 1);
         let id = u16::try_from(self.shared.names.push(Arc::clone(name))).ok()?;
         self.ids.insert(Arc::clone(name), id);
         Some(id)
@@ -378,9 +421,9 @@ impl Tally {
     /// What was counted between `before` and this.
     fn since(self, before: Self) -> Self {
         Self {
-            plain: self.plain - before.plain,
-            measured: self.measured - before.measured,
-            errors: self.errors - before.errors,
+            plain: self.plain.wrapping_sub(before.plain),
+            measured: self.measured.wrapping_sub(before.measured),
+            errors: self.errors.wrapping_sub(before.errors),
         }
     }
 

@@ -66,8 +66,9 @@ impl Shared {
 
 /// One schedule, for whoever serves its requests. Cheap to clone; clones count together.
 ///
-/// Picking and recording take no lock, wait for nobody, allocate nothing and know no clock: a pick goes by the
-/// weights that the [`Driver`](super::Driver) published last.
+/// Picking takes no lock, waits for nobody, allocates nothing and knows no clock: a pick goes by the weights that the
+/// [`Driver`](super::Driver) published last. Nor does recording, for 32 threads at once; further ones share 8 places, where
+/// a pick that finds none free goes to the best flavour, and a record waits for a few nanoseconds.
 #[derive(Clone)]
 pub struct Handle {
     pub(super) shared: Arc<Shared>,
@@ -75,18 +76,20 @@ pub struct Handle {
 
 impl Handle {
     /// Whom to serve the next request by: the flavour that is furthest behind its weight. None where there is no
-    /// schedule (yet, or any more): serve by the best flavour then.
+    /// schedule (yet, or any more), or no flavour of it is enabled: serve by the best flavour then.
     ///
-    /// What one thread picked differs from the weights by at most `(m - 1) / 2` requests a flavour, at any moment,
-    /// for `m` flavours, whatever the weights changed to meanwhile; what several picked, by that for each of them, up
-    /// to 40. Only another list of flavours begins anew.
+    /// What a thread picked so differs from the weights by at most `m - 1` requests a flavour, at any moment, for `m`
+    /// flavours, by half of that if it picks alone, whatever the weights changed to meanwhile; what several picked, by that
+    /// for each of them, up to 40. Only
+    /// another set of flavours begins anew. What is [redirected](Pick::is_redirected) counts as what it stands in for.
     #[inline]
     pub fn pick(&self) -> Option<Pick<'_>> {
         self.draw(shares::next)
     }
 
     /// As [`Handle::pick`], with the caller's randomness, even over all of `u64`: nobody can tell who is next, and
-    /// what is served cannot fall into step with what is asked for. At most `m - 1` requests from the weights.
+    /// what is served cannot fall into step with what is asked for. At most `3 (m - 1) / 2` requests from the weights,
+    /// as is a mixture of the two.
     #[inline]
     pub fn pick_random(&self, random: u64) -> Option<Pick<'_>> {
         self.draw(|cells| shares::by_chance(cells, random))
@@ -94,7 +97,8 @@ impl Handle {
 
     /// Whom to serve the owner of a key by: always the same flavour while the weights stay (and there is credit, where it
     /// is checked). Where they change, a
-    /// key moves to the next flavour in the order of precision only as their boundaries pass it.
+    /// key moves in the order of precision, only as their boundaries pass it: to nothing more precise where the more
+    /// precise ones are given less, and by no more keys than there is traffic that moves past a boundary.
     ///
     /// Every key has the chance of the weights; what is realised depends on who asks how often. Of `n` requests by
     /// keys that ask alike often, `k` each, a flavour of weight `w` gets `n w` with a standard deviation of
@@ -110,11 +114,11 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`UnknownFlavour`]: the schedule never had it while this handle was there; nothing is counted then.
+    /// [`UnknownFlavour`]: the schedule never had it enabled while there was a handle; nothing is counted then.
     pub fn record(
         &self,
         flavour: &str,
-        requests: u64,
+        requests: u32,
         precision: Option<Precision>,
     ) -> Result<(), UnknownFlavour> {
         let id = self.shared.names.iter().find(|(_, name)| &***name == flavour).map(|(id, _)| id);
@@ -146,7 +150,7 @@ impl Handle {
     #[inline]
     fn draw(&self, choose: impl Fn(&[Cell]) -> Option<&Cell>) -> Option<Pick<'_>> {
         let share = self.shared.lanes.pick(lane(), choose)?;
-        Some(Pick { shared: &self.shared, share })
+        Some(Pick { handle: self, share })
     }
 }
 
@@ -157,6 +161,7 @@ impl fmt::Debug for Handle {
 }
 
 /// A flavour that a handle does not know.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not a flavour of this schedule: expected one of {}", known.join(", "))]
 pub struct UnknownFlavour {
@@ -166,17 +171,18 @@ pub struct UnknownFlavour {
     pub known: Vec<String>,
 }
 
-/// One request on its way: by whom it is to be served. Dropped without a word it was not served.
+/// One request on its way: by whom it is to be served. Dropped without a word it was not served; forgotten
+/// ([`std::mem::forget`]) it is on its way for ever, with the credit it took.
 #[must_use = "record it once it is served: what is not recorded was not served"]
 pub struct Pick<'a> {
-    shared: &'a Shared,
+    handle: &'a Handle,
     share: Share,
 }
 
 impl<'a> Pick<'a> {
     /// The flavour's name.
     pub fn flavour(&self) -> &'a str {
-        self.shared.name(self.share)
+        self.handle.shared.name(self.share)
     }
 
     /// Where the flavour stands among the schedule's, counted from 0 in the order of the configuration.
@@ -184,7 +190,8 @@ impl<'a> Pick<'a> {
         self.share.position()
     }
 
-    /// Whether the best flavour serves in place of another, because there was no credit for that one.
+    /// Whether the best flavour serves in place of another: because there was no credit for that one, or, beyond 32
+    /// threads, because nobody could be asked at once.
     pub fn is_redirected(&self) -> bool {
         self.share.is_instead()
     }
@@ -201,9 +208,17 @@ impl<'a> Pick<'a> {
         self.close(Some(error_ppm(precision.error())));
     }
 
+    /// The same pick with a handle of its own, to go along with a stream or a task of its own.
+    pub fn into_owned(self) -> OwnedPick {
+        let owned = OwnedPick { handle: self.handle.clone(), share: self.share };
+        // It is the other's to close.
+        std::mem::forget(self);
+        owned
+    }
+
     #[inline]
     fn close(self, error: Option<u32>) {
-        self.shared.lanes.record(lane(), self.share, error);
+        self.handle.shared.lanes.record(lane(), self.share, error);
         // It is no request on its way any more.
         std::mem::forget(self);
     }
@@ -212,7 +227,7 @@ impl<'a> Pick<'a> {
 impl Drop for Pick<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.shared.lanes.abandon(lane(), self.share);
+        self.handle.shared.lanes.abandon(lane(), self.share);
     }
 }
 
@@ -222,5 +237,52 @@ impl fmt::Debug for Pick<'_> {
             .field("flavour", &self.flavour())
             .field("is_redirected", &self.is_redirected())
             .finish_non_exhaustive()
+    }
+}
+
+/// A [`Pick`] that holds a handle of its own. Dropped without a word it was not served.
+#[derive(Debug)]
+#[must_use = "record it once it is served: what is not recorded was not served"]
+pub struct OwnedPick {
+    handle: Handle,
+    share: Share,
+}
+
+impl OwnedPick {
+    /// The flavour's name.
+    pub fn flavour(&self) -> &str {
+        self.handle.shared.name(self.share)
+    }
+
+    /// As [`Pick::position`].
+    pub fn position(&self) -> usize {
+        self.share.position()
+    }
+
+    /// As [`Pick::is_redirected`].
+    pub fn is_redirected(&self) -> bool {
+        self.share.is_instead()
+    }
+
+    /// It was served, as precisely as the flavour is configured.
+    pub fn record(self) {
+        self.close(None);
+    }
+
+    /// It was served, and this is how precisely.
+    pub fn record_precision(self, precision: Precision) {
+        self.close(Some(error_ppm(precision.error())));
+    }
+
+    fn close(mut self, error: Option<u32>) {
+        self.handle.shared.lanes.record(lane(), self.share, error);
+        // What is dropped now has taken nothing.
+        self.share = self.share.instead();
+    }
+}
+
+impl Drop for OwnedPick {
+    fn drop(&mut self) {
+        self.handle.shared.lanes.abandon(lane(), self.share);
     }
 }

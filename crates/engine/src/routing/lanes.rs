@@ -2,7 +2,7 @@
 //!
 //! Every thread has a lane with all it takes to pick and to count. Nobody else writes there, so it writes without an
 //! atomic exchange, in its own cache; the driver reads. Threads beyond the number of lanes share some, one of them at
-//! a time; whoever finds all of those taken is served by the best flavour. Nobody ever waits to pick.
+//! a time: whoever finds all of those taken is served by the best flavour, and waits to record. Nobody waits to pick.
 //!
 //! ```text
 //!              lane 0              lane 1       ..        credit
@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 
 use models::flavour::MAX_FLAVOURS;
 
-use super::shares::{Cell, Share};
+use super::shares::{self, Cell, Share};
 use super::sync::{Arc, AtomicI64, AtomicU64, Newest, Ordering, Right, fence, pause};
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -33,11 +33,12 @@ pub(super) const OWN: usize = 32;
 pub(super) const COMMON: usize = 8;
 /// Most names of flavours that the handles of one schedule know in their life. Of a schedule that comes to more, only
 /// flavours with known names are picked; the best of them serves the others' share.
-pub const MAX_NAMES: usize = FEW + 8 * STEP;
+pub const MAX_NAMES: usize = FEW + STEPS * STEP;
 /// So many flavours, and names, need no room elsewhere.
 const FEW: usize = 8;
-/// Room for so many at once.
-const STEP: usize = MAX_FLAVOURS;
+/// Room for further names comes by so many at once, so many times.
+const STEP: usize = 64;
+const STEPS: usize = 8;
 /// A lane takes credit for at most so many requests at once.
 const ALLOWANCE: i64 = 64;
 
@@ -90,6 +91,9 @@ struct Front {
     number: AtomicU64,
     /// Whom to pick where no lane is free: the best flavour.
     best: AtomicU64,
+    /// Which list it is, and how many lanes have begun it.
+    list: AtomicU64,
+    begun: AtomicU64,
     table: Newest<Table>,
 }
 
@@ -98,9 +102,9 @@ struct Front {
 #[repr(align(128))]
 struct Credit(AtomicI64);
 
-/// Some of a kind: the first few in place, further ones in steps of so many elsewhere, once there are more.
+/// Some of a kind: the first few in place, further ones elsewhere, `SIZE` at once, once there are more.
 #[derive(Debug)]
-struct Row<T, const STEPS: usize> {
+struct Row<T, const STEPS: usize, const SIZE: usize> {
     few: [T; FEW],
     more: [OnceLock<Box<[T]>>; STEPS],
 }
@@ -124,8 +128,8 @@ struct Lane {
     taken: AtomicU64,
     redirected: AtomicU64,
     /// All of a list in one place: a long list is in `more` alone.
-    cells: Row<Cell, 1>,
-    counts: Row<Counts, { MAX_NAMES / STEP }>,
+    cells: Row<Cell, 1, MAX_FLAVOURS>,
+    counts: Row<Counts, STEPS, STEP>,
 }
 
 #[derive(Debug, Default)]
@@ -171,8 +175,8 @@ impl Lanes {
     }
 
     /// Counts requests that nobody picked.
-    pub(super) fn record_many(&self, thread: usize, id: usize, requests: u64, error: Option<u32>) {
-        self.write(thread, |lane| lane.count(id, requests, error, 0));
+    pub(super) fn record_many(&self, thread: usize, id: usize, requests: u32, error: Option<u32>) {
+        self.write(thread, |lane| lane.count(id, requests.into(), error, 0));
     }
 
     /// Forgets a picked request that was not served.
@@ -183,14 +187,23 @@ impl Lanes {
         }
     }
 
-    /// Has every pick from now on made by `table`, whose number is another one than before.
-    pub(super) fn publish(&self, table: Arc<Table>) {
-        let names = table.shares.iter().map(|share| share.id() + 1).max().unwrap_or(0);
+    /// Has room for so many names. Nobody is to count by a name before.
+    pub(super) fn make_room(&self, names: usize) {
         for lane in self.lanes() {
-            lane.cells.make_room(table.shares.len());
             lane.counts.make_room(names);
         }
+    }
+
+    /// Has every pick from now on made by `table`, whose number is another one than before.
+    pub(super) fn publish(&self, table: Arc<Table>) {
+        for lane in self.lanes() {
+            lane.cells.make_room(table.shares.len());
+        }
         let (number, best) = (table.number, table.best().packed());
+        if self.published.list.load(Relaxed) != table.list {
+            self.published.list.store(table.list, Relaxed);
+            self.published.begun.store(0, Relaxed);
+        }
         self.published.table.store(table);
         self.published.best.store(best, Release);
         self.published.number.store(number, Release);
@@ -205,12 +218,12 @@ impl Lanes {
                 totals.tallies.resize(tallies.len(), Tally::default());
             }
             for (sum, tally) in totals.tallies.iter_mut().zip(tallies) {
-                sum.plain += tally.plain;
-                sum.measured += tally.measured;
-                sum.errors += tally.errors;
+                sum.plain = sum.plain.wrapping_add(tally.plain);
+                sum.measured = sum.measured.wrapping_add(tally.measured);
+                sum.errors = sum.errors.wrapping_add(tally.errors);
             }
-            totals.taken += taken;
-            totals.redirected += redirected;
+            totals.taken = totals.taken.wrapping_add(taken);
+            totals.redirected = totals.redirected.wrapping_add(redirected);
         }
         totals
     }
@@ -229,7 +242,11 @@ impl Lanes {
     #[inline]
     fn pick_in(&self, lane: &Lane, choose: impl Fn(&[Cell]) -> Option<&Cell>) -> Option<Share> {
         if lane.number.load(Relaxed) != self.published.number.load(Acquire) {
-            lane.take_over(&self.published.table);
+            // What it did not spend goes back: what there is now may be less than it once was.
+            let allowance = lane.allowance.load(Relaxed);
+            lane.allowance.store(0, Relaxed);
+            self.grant(allowance);
+            lane.take_over(&self.published);
         }
         let share = choose(lane.cells.first(lane.live.load(Relaxed)))?.share();
         if share.cost() == 0 { Some(share) } else { self.check(lane, share) }
@@ -307,21 +324,31 @@ impl Table {
 impl Lane {
     #[cold]
     #[inline(never)]
-    fn take_over(&self, newest: &Newest<Table>) {
-        let table = newest.load();
+    fn take_over(&self, published: &Front) {
+        let table = published.table.load();
         // What each is owed stays with it, unless the list is another one: that owes nothing yet.
-        let mut owed = [0; MAX_FLAVOURS];
-        if self.list.load(Relaxed) == table.list {
-            for cell in self.cells.first(self.known.load(Relaxed)) {
-                owed[cell.share().rank()] = cell.owed();
-            }
+        let mut owed = [(usize::MAX, 0); MAX_FLAVOURS];
+        let is_known = self.list.load(Relaxed) == table.list;
+        for (owed, cell) in
+            owed.iter_mut().zip(self.cells.first(self.known.load(Relaxed))).filter(|_| is_known)
+        {
+            *owed = (cell.share().id(), cell.owed());
         }
+        let owed = |id: usize| owed.iter().find(|(of, _)| *of == id).map_or(0, |(_, owed)| *owed);
         let live = table.shares.iter().filter(|share| share.weight() > 0);
         let idle = table.shares.iter().filter(|share| share.weight() == 0);
         self.live.store(live.clone().count() as u64, Relaxed);
         self.known.store(table.shares.len() as u64, Relaxed);
-        for (cell, share) in self.cells.first(table.shares.len() as u64).iter().zip(live.chain(idle)) {
-            cell.set(*share, owed[share.rank()]);
+        let cells = self.cells.first(table.shares.len() as u64);
+        for (cell, share) in cells.iter().zip(live.chain(idle)) {
+            cell.set(*share, owed(share.id()));
+        }
+        if !is_known {
+            // Lanes that began alike would all begin with the same flavour: each begins elsewhere in the cycle.
+            let live = self.cells.first(self.live.load(Relaxed));
+            for _ in 0..shares::phase(published.begun.fetch_add(1, Relaxed)) {
+                let _ = shares::next(live);
+            }
         }
         self.best.store(table.best().packed(), Relaxed);
         self.list.store(table.list, Relaxed);
@@ -348,7 +375,7 @@ impl Lane {
             None => add(&counts.plain, requests),
             Some(error) => {
                 add(&counts.measured, requests);
-                add(&counts.errors, u64::from(error).saturating_mul(requests));
+                add(&counts.errors, u64::from(error) * requests);
             }
         }
         add(&self.taken, taken);
@@ -389,22 +416,22 @@ fn instead(best: &AtomicU64) -> Option<Share> {
     (share != Share::NOBODY).then(|| share.instead())
 }
 
-impl<T: Default, const STEPS: usize> Default for Row<T, STEPS> {
+impl<T: Default, const STEPS: usize, const SIZE: usize> Default for Row<T, STEPS, SIZE> {
     fn default() -> Self {
         Self { few: std::array::from_fn(|_| T::default()), more: [const { OnceLock::new() }; STEPS] }
     }
 }
 
-impl<T: Default, const STEPS: usize> Row<T, STEPS> {
+impl<T: Default, const STEPS: usize, const SIZE: usize> Row<T, STEPS, SIZE> {
     /// Room for `wanted` of them.
     fn make_room(&self, wanted: usize) {
-        for step in self.more.iter().take(wanted.saturating_sub(FEW).div_ceil(STEP)) {
-            step.get_or_init(|| std::iter::repeat_with(T::default).take(STEP).collect());
+        for step in self.more.iter().take(wanted.saturating_sub(FEW).div_ceil(SIZE)) {
+            step.get_or_init(|| std::iter::repeat_with(T::default).take(SIZE).collect());
         }
     }
 }
 
-impl<T, const STEPS: usize> Row<T, STEPS> {
+impl<T, const STEPS: usize, const SIZE: usize> Row<T, STEPS, SIZE> {
     /// The first `count`, all in one place: those of a long list are not those of a short one.
     #[inline]
     fn first(&self, count: u64) -> &[T] {
@@ -428,7 +455,7 @@ impl<T, const STEPS: usize> Row<T, STEPS> {
     #[cold]
     #[inline(never)]
     fn further(&self, index: usize) -> Option<&T> {
-        self.more.get(index / STEP)?.get()?.get(index % STEP)
+        self.more.get(index / SIZE)?.get()?.get(index % SIZE)
     }
 
     /// Every one that [`Row::get`] has.

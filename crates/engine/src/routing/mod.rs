@@ -11,7 +11,8 @@
 //! ```
 //!
 //! A [`Driver`] owns an [`Engine`](crate::Engine) and hands out a [`Handle`] for each schedule. Handles are for any thread
-//! and any runtime; [`Handle::pick`] and [`Pick::record`] together cost about what half the check of a rate limiter does.
+//! and any runtime; [`Handle::pick`] and [`Pick::record`] together cost about half of what the check of a rate limiter does, with three
+//! flavours.
 //! Turn the driver yourself, or let a thread (`ThreadDriver`, feature `thread`) or a tokio task (`TaskDriver`, feature
 //! `tokio`) do it.
 //!
@@ -62,7 +63,7 @@ mod threads;
 mod turning;
 
 pub use driver::Driver;
-pub use handle::{Handle, Key, Pick, UnknownFlavour};
+pub use handle::{Handle, Key, OwnedPick, Pick, UnknownFlavour};
 pub use lanes::MAX_NAMES;
 #[cfg(feature = "tokio")]
 pub use task::TaskDriver;

@@ -22,6 +22,9 @@
 //!
 //! So one flavour is owed at most `g(1)`, and, as all sum to 0, at least `-g(m - 1) = -g(1)`. Nothing was said about
 //! how weights change, and none of weight 0 is picked to pay what it is owed.
+//!
+//! The first lane begins with nothing owed, every other one somewhere in the cycle, as if it had picked before. What it picks since differs from the weights by
+//! what is owed now less what was owed then: by `m - 1` requests without randomness, `3 (m - 1) / 2` with it.
 
 use models::flavour::MAX_FLAVOURS;
 
@@ -37,7 +40,7 @@ pub(super) struct Share(u64);
 
 /// Serves in place of one that could not be had.
 const INSTEAD: u64 = 1 << 20;
-/// Ten bits: a name, a position, a rank, a weight.
+/// Ten bits: a name, a position, a weight.
 const TEN: u64 = 0x3ff;
 
 const _: () = assert!(MAX_FLAVOURS < 1 << 10 && WHOLE < 1 << 10, "a flavour is told in ten bits");
@@ -48,12 +51,16 @@ impl Share {
     pub(super) const NOBODY: Self = Self(u64::MAX);
 
     /// `id` says which name, of all that the handle ever knew; `position`, where the flavour stands among the
-    /// schedule's, and `rank`, where it stands by precision; `weight`, its thousandths of traffic, [`WHOLE`] over all of
-    /// them; `cost`, what a request of it costs beyond the target, in ppm, 0 where nothing is checked.
-    pub(super) fn new(id: u16, position: u16, rank: u16, weight: u16, cost: u32) -> Self {
+    /// schedule's; `weight`, its thousandths of traffic, [`WHOLE`] over all of them; `cost`, what a request of it costs
+    /// beyond the target, in ppm, 0 where nothing is checked.
+    pub(super) fn new(id: u16, position: u16, weight: u16, cost: u32) -> Self {
         let ten = |number: u16| u64::from(number) & TEN;
-        let names = ten(id) << 54 | ten(position) << 44 | ten(rank) << 34;
-        Self(names | ten(weight.min(1_000)) << 24 | u64::from(cost.min(1_000_000)))
+        Self(
+            ten(id) << 54
+                | ten(position) << 44
+                | ten(weight.min(1_000)) << 24
+                | u64::from(cost.min(1_000_000)),
+        )
     }
 
     pub(super) fn packed(self) -> u64 {
@@ -75,10 +82,6 @@ impl Share {
 
     pub(super) fn position(self) -> usize {
         (self.0 >> 44 & TEN) as usize
-    }
-
-    pub(super) fn rank(self) -> usize {
-        (self.0 >> 34 & TEN) as usize
     }
 
     #[inline]
@@ -149,6 +152,12 @@ pub(super) fn next(cells: &[Cell]) -> Option<&Cell> {
     }
     chosen.owe(most - WHOLE);
     Some(chosen)
+}
+
+/// How many requests a lane is ahead of the first one when it begins: the fractions of the golden ratio's multiples
+/// lie as far apart as so many points can, whatever their number.
+pub(super) fn phase(lane: u64) -> u64 {
+    lane.wrapping_mul(618_034) % 1_000_000 * WHOLE.unsigned_abs() / 1_000_000
 }
 
 /// As [`next`], but one that is owed at most a request less than the one that is owed most, by chance in proportion

@@ -1,4 +1,4 @@
-//! What the lanes are built of. The model in `tests/model` puts loom's in its place, to try every interleaving.
+//! What the lanes are built of. The model in `tests/model` puts loom's in its place, to try the interleavings.
 
 use arc_swap::ArcSwap;
 use spin::mutex::{SpinMutex, SpinMutexGuard};

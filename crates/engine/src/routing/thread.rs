@@ -8,8 +8,9 @@ use models::{ScheduleId, Timestamp};
 use super::turning::Turned;
 use super::{Driver, Handle};
 use crate::engine::Engine;
+use crate::journal::{Answer, Input, StoreError};
 
-/// A driver and the thread that turns it, which ends with it. Picks and records never wait for either.
+/// A driver and the thread that turns it, which ends with it, after a last turn. Picks and records never wait for either.
 ///
 /// ```
 /// use engine::routing::{Driver, ThreadDriver};
@@ -67,22 +68,41 @@ impl ThreadDriver {
 
     /// A handle of a schedule, which may be configured later.
     pub fn handle(&self, id: &ScheduleId) -> Handle {
-        self.shared.turned.handle(id)
+        let handle = self.shared.turned.handle(id);
+        self.shared.tell(|news| news.is_changed = true);
+        handle
     }
 
-    /// Changes the engine, as [`Driver::update`] does, at the instant that is handed in.
+    /// Changes the engine, as [`Driver::update`] does, at the instant that is handed in. It waits for a turn that is
+    /// going on; whoever asks this driver for something from in there waits for ever.
     pub fn update<T>(&self, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
         let answer = self.shared.turned.update(change);
         self.shared.tell(|news| news.is_changed = true);
         answer
     }
 
-    /// Looks at the driver: its counters, its engine.
+    /// Acts upon something that comes in, as [`Driver::apply`] does, at the instant that the clock says.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn apply(&self, input: Input) -> Result<Answer, StoreError> {
+        let answer = self.shared.turned.apply(input);
+        self.shared.tell(|news| news.is_changed = true);
+        answer
+    }
+
+    /// Looks at the driver: its counters, its engine. Whoever asks the driver for something from in here waits for ever.
     pub fn with<T>(&self, look: impl FnOnce(&Driver) -> T) -> T {
         self.shared.turned.with(look)
     }
 
-    /// One more turn, now: what was recorded is booked. The last thing to do before a process ends.
+    /// Whether the thread goes on: one that a policy, publisher or store of yours has panicked in does not.
+    pub fn is_turning(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// One more turn, now: what was recorded is booked.
     pub fn settle(&self) {
         self.shared.turned.turn();
     }
@@ -92,7 +112,7 @@ impl Drop for ThreadDriver {
     fn drop(&mut self) {
         self.shared.tell(|news| news.is_over = true);
         if let Some(thread) = self.thread.take() {
-            // It does not panic; if it did, it has ended all the same.
+            // One that has panicked has ended all the same.
             let _ = thread.join();
         }
     }
@@ -107,6 +127,8 @@ impl Shared {
             let slept = self.told.wait_timeout_while(news, wait, idle);
             let (mut news, _) = slept.unwrap_or_else(PoisonError::into_inner);
             if news.is_over {
+                drop(news);
+                self.turned.turn();
                 return;
             }
             news.is_changed = false;

@@ -7,6 +7,7 @@ use models::{ScheduleId, Timestamp};
 
 use super::{Driver, Handle};
 use crate::engine::Engine;
+use crate::journal::{Answer, Input, StoreError};
 
 /// Nobody sleeps longer, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
@@ -44,11 +45,15 @@ impl Turned {
         driver.update((self.clock)(), change)
     }
 
+    pub(super) fn apply(&self, input: Input) -> Result<Answer, StoreError> {
+        self.lock().apply(input, (self.clock)())
+    }
+
     pub(super) fn with<T>(&self, look: impl FnOnce(&Driver) -> T) -> T {
         look(&self.lock())
     }
 
-    // What panicked was the caller's change: the engine answers as it is.
+    // What panicked was a change, a policy or a publisher of the caller's: the engine answers as it is.
     fn lock(&self) -> MutexGuard<'_, Driver> {
         self.driver.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! Every interleaving of a few threads that pick, record, and have weights published, by loom: the very code of
-//! `engine::routing`, built of loom's atomics in place of the processor's.
+//! The interleavings of two threads that pick, record, and have weights published, by loom: the very code of
+//! `engine::routing`, built of loom's atomics in place of the processor's, and of its locks in place of ours.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where something is wrong")]
 #![expect(dead_code, reason = "the model does not ask for everything")]
 #![expect(unreachable_pub, reason = "the files are another crate's")]
@@ -45,12 +45,13 @@ fn explore(
 
 /// The first flavour costs nothing, the second `cost`.
 fn table(number: u64, weights: [u16; 2], cost: u32) -> Arc<Table> {
-    let shares = vec![Share::new(0, 0, 0, weights[0], 0), Share::new(1, 1, 1, weights[1], cost)];
+    let shares = vec![Share::new(0, 0, weights[0], 0), Share::new(1, 1, weights[1], cost)];
     Arc::new(Table { number, list: 1, shares })
 }
 
 fn lanes(own: usize, common: usize, table: Arc<Table>) -> Lanes {
     let lanes = Lanes::new(own, common);
+    lanes.make_room(2);
     lanes.publish(table);
     lanes
 }
