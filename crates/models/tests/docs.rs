@@ -15,7 +15,7 @@ const CREDIT_SCHEDULER: &str = include_str!("../../../docs/credit-scheduler.md")
 const EMBEDDING: &str = include_str!("../../../docs/guides/embedding.md");
 const README: &str = include_str!("../../../README.md");
 const EMBED: &str = include_str!("../../engine/examples/embed.rs");
-const MINIMAL: &str = include_str!("../../engine/examples/minimal.rs");
+const FIRST_STEPS: &str = include_str!("../../engine/examples/first_steps.rs");
 
 /// What stands between `<!-- name -->` and `<!-- /name -->`.
 fn section<'a>(document: &'a str, name: &str) -> &'a str {
@@ -130,8 +130,8 @@ fn the_examples_are_understood() {
 fn the_embedding_quoted_is_the_one_that_is_built() {
     for (name, document, example, code) in [
         ("docs/guides/embedding.md", EMBEDDING, "embed.rs", EMBED),
-        ("docs/guides/embedding.md", EMBEDDING, "minimal.rs", MINIMAL),
-        ("README.md", README, "minimal.rs", MINIMAL),
+        ("docs/guides/embedding.md", EMBEDDING, "first_steps.rs", FIRST_STEPS),
+        ("README.md", README, "first_steps.rs", FIRST_STEPS),
     ] {
         assert!(document.contains(code), "{name} should quote crates/engine/examples/{example} whole");
     }
