@@ -230,10 +230,13 @@ fn what_a_handle_counted_before_it_went_is_booked() {
     driver.tick(start() + SignedDuration::from_secs(60));
     assert_eq!(driver.engine().totals(&id()).unwrap().requests, 100_000);
     let handle = driver.handle(&id(), start() + SignedDuration::from_secs(60));
-    handle.pick().unwrap().into_owned().record();
+    let pick = handle.pick().unwrap().into_owned();
+    assert_eq!((pick.flavour(), pick.position(), pick.is_redirected()), ("f0", 0, false));
+    pick.record();
+    handle.pick().unwrap().into_owned().record_precision(Precision::BEST);
     drop(handle.pick().unwrap().into_owned());
     let engine = driver.into_engine(start() + SignedDuration::from_secs(60));
-    assert_eq!(engine.totals(&id()).unwrap().requests, 100_001);
+    assert_eq!(engine.totals(&id()).unwrap().requests, 100_002);
 }
 
 /// What a lane kept of the old account is none of the new one's.
@@ -259,6 +262,32 @@ fn an_account_that_is_put_back_is_not_overdrawn() {
         assert!(pick.position() == 0, "{pick:?}");
         pick.record();
     }
+}
+
+/// What is refused as a whole is booked as far as it can be, and the rest is told.
+#[test]
+fn what_no_account_takes_is_told() {
+    let mut driver = driver();
+    configure(&mut driver, &flavours("p100", 1), start());
+    let handle = driver.handle(&id(), start());
+    let late = handle.pick().unwrap();
+    configure(
+        &mut driver,
+        &json!({"policy": "p100", "flavours": [{"name": "new", "precision": 1.0}]}),
+        start(),
+    );
+    let mut now = start() + SignedDuration::from_hours(25);
+    driver.tick(now);
+    late.record_precision(Precision::new(0.5).unwrap());
+    handle.record("f0", 3, None).unwrap();
+    handle.pick().unwrap().record();
+    now += SignedDuration::from_secs(60);
+    driver.tick(now);
+    assert_eq!((driver.engine().totals(&id()).unwrap().requests, driver.unbooked()), (1, 4));
+    driver.update(now, |engine, _| engine.remove(&id())).unwrap();
+    handle.record("new", 2, None).unwrap();
+    driver.tick(now + SignedDuration::from_secs(60));
+    assert_eq!(driver.unbooked(), 6);
 }
 
 #[test]

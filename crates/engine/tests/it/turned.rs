@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use engine::journal::{Answer, Input};
 use engine::routing::{Driver, Handle, TaskDriver, ThreadDriver};
 use engine::{Engine, EngineOptions};
 use models::{Overrides, ScheduleId, Timestamp};
@@ -31,6 +32,10 @@ fn hasty() -> impl Fn() -> Timestamp + Send + Sync + 'static {
     move || Timestamp::from_second(seconds.fetch_add(60, Ordering::Relaxed)).unwrap()
 }
 
+fn configured() -> Input {
+    Input::Configure { id: id(), overrides: Overrides::default(), refused: None }
+}
+
 fn evaluations(handle: &Handle) -> u64 {
     handle.schedule().map_or(0, |published| published.totals.evaluations)
 }
@@ -47,12 +52,13 @@ fn serve(handle: &Handle, count: u64) {
 fn a_thread_evaluates_what_is_due_and_books_what_was_served() {
     let turned = ThreadDriver::start(driver(), hasty()).unwrap();
     let handle = turned.handle(&id());
-    turned.update(|engine, now| engine.configure(&id(), Overrides::default(), now)).unwrap();
+    assert!(matches!(turned.apply(configured()), Ok(Answer::Configured(Ok(_)))));
     serve(&handle, 10);
     while evaluations(&handle) < 5 || requests(&handle) < 10 {
         std::thread::yield_now();
     }
     assert_eq!((requests(&handle), turned.with(Driver::unbooked)), (10, 0));
+    assert!(turned.is_turning());
 }
 
 #[test]
@@ -78,7 +84,7 @@ fn a_task_evaluates_what_is_due_and_books_what_was_served() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let turned = TaskDriver::start(runtime.handle(), driver(), hasty());
     let handle = turned.handle(&id());
-    turned.update(|engine, now| engine.configure(&id(), Overrides::default(), now)).unwrap();
+    assert!(matches!(turned.apply(configured()), Ok(Answer::Configured(Ok(_)))));
     serve(&handle, 10);
     runtime.block_on(async {
         while evaluations(&handle) < 5 || requests(&handle) < 10 {
@@ -86,6 +92,7 @@ fn a_task_evaluates_what_is_due_and_books_what_was_served() {
         }
     });
     assert_eq!((requests(&handle), turned.with(Driver::unbooked)), (10, 0));
+    assert!(turned.is_turning());
 }
 
 #[test]
