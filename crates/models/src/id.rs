@@ -6,6 +6,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hash::fnv_1a;
 use crate::problem::Problems;
 
 /// Longest namespace: a DNS label (RFC 1123).
@@ -56,9 +57,7 @@ impl ScheduleId {
     /// different schedules. FNV-1a, folded to 53 bits.
     pub fn spread(&self) -> f64 {
         let bytes = self.namespace().bytes().chain([b'/']).chain(self.name().bytes());
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = fnv_1a(0, bytes);
         // The last multiplication leaves the high bits of short names alike; mix before folding.
         let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 11) as f64 / (1_u64 << 53) as f64

@@ -42,6 +42,7 @@ pub mod config;
 pub mod feedback;
 pub mod flavour;
 pub mod forecast;
+pub mod hash;
 pub mod id;
 pub mod json;
 pub mod manual;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use models::{CarbonTarget, Forecast, Slot, Timestamp};
+use models::{CarbonTarget, Forecast, Slot, Timestamp, hash};
 
 use crate::adapter::{Adapter, Answer};
 use crate::agenda::{Agenda, Times};
@@ -538,13 +538,6 @@ fn is_kept(latest: &Forecast, newer: &Forecast, chain: &Chain, now: Timestamp) -
 /// A number in 0..1000 that only the arguments decide: no stream, so one target's failures leave the pauses
 /// of another as they are.
 fn jitter(seed: u64, target: &CarbonTarget, failures: u32) -> i32 {
-    // FNV-1a over the name, finished with the mixer of SplitMix64.
-    let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
-    for byte in target.as_str().bytes().chain(failures.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^= hash >> 31;
-    i32::try_from(hash % 1_000).unwrap_or_default()
+    let hash = hash::fnv_1a(seed, target.as_str().bytes().chain(failures.to_le_bytes()));
+    i32::try_from(hash::mixed(hash) % 1_000).unwrap_or_default()
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use models::hash::fnv_1a;
+
 use crate::account::in_grams;
 use crate::args::{EngineArgs, FactorsArg, WorldArgs, aims};
 use crate::plan::Knobs;
@@ -106,12 +108,7 @@ impl Key {
 
     /// The same on every machine (FNV-1a): which shard a row belongs to.
     pub(super) fn hash(&self) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for part in &self.0 {
-            for byte in part.bytes().chain([0x1f]) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        }
+        let hash = fnv_1a(0, self.0.iter().flat_map(|part| part.bytes().chain([0x1f])));
         // The low bits of FNV alone are those of the last bytes: fold the high ones in.
         hash ^ (hash >> 32)
     }

@@ -73,11 +73,6 @@ struct Served {
     is_last: bool,
 }
 
-/// What the input of a turn came to, where there was one.
-struct Booked {
-    answer: Option<Answer>,
-}
-
 /// Of which schedules what was served is booked.
 #[derive(Clone, Copy)]
 enum Which {
@@ -136,7 +131,8 @@ impl Driver {
         // That nothing was served so far is told at once: from here on requests are counted, not time.
         let nothing = routed.served(now);
         self.routed.insert(id.clone(), routed);
-        self.book(now, nothing.into_iter().collect(), None);
+        // Where the store refuses it is told with the next turn.
+        let _ = self.book(now, nothing.into_iter().collect(), None);
         if let Some(routed) = self.routed.get_mut(id) {
             routed.follow(&self.engine, self.checks_credit);
         }
@@ -147,7 +143,7 @@ impl Driver {
     /// schedules that are evaluated, and each 10 s of all.
     pub fn tick(&mut self, now: Timestamp) -> Tick {
         let ticked = match self.settle(now, Which::Due, Some(Input::Tick)) {
-            Some(Answer::Ticked(tick)) => tick,
+            Ok(Some(Answer::Ticked(tick))) => tick,
             // The store refused.
             _ => Tick { evaluated: 0, next_due: None },
         };
@@ -165,7 +161,8 @@ impl Driver {
     /// after. Of a driver that is [`keeping`](Driver::keeping) records, a change that is to last goes by way of
     /// [`Driver::apply`]; here only that there was one is written down.
     pub fn update<T>(&mut self, now: Timestamp, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
-        self.settle(now, Which::All, Some(Input::Unrecorded));
+        // What the store refuses waits, and shows in `failure`.
+        let _ = self.settle(now, Which::All, Some(Input::Unrecorded));
         let answer = change(&mut self.engine, now);
         self.publish();
         answer
@@ -179,9 +176,8 @@ impl Driver {
     pub fn apply(&mut self, input: Input, now: Timestamp) -> Result<Answer, StoreError> {
         let answer = self.settle(now, Which::All, Some(input));
         self.publish();
-        // One or the other: who refused said why.
-        answer
-            .ok_or_else(|| self.failure.clone().unwrap_or_else(|| StoreError::Io("nothing was kept".into())))
+        // There is an answer where there is an input.
+        answer.map(|answer| answer.unwrap_or(Answer::Unrecorded))
     }
 
     /// The engine.
@@ -193,7 +189,7 @@ impl Driver {
     pub fn into_engine(mut self, now: Timestamp) -> Engine {
         // Also what was served at the very instant of the last time.
         self.routed.values_mut().for_each(|routed| routed.settled_at = None);
-        self.settle(now, Which::All, None);
+        let _ = self.settle(now, Which::All, None);
         self.engine
     }
 
@@ -215,8 +211,13 @@ impl Driver {
     }
 
     /// Books what was served, acts upon `input` after it, and lets go of schedules whose handles are gone. Answers what
-    /// the input came to; none where the store refused, or there is no input.
-    fn settle(&mut self, now: Timestamp, which: Which, input: Option<Input>) -> Option<Answer> {
+    /// the input came to, if there is one.
+    fn settle(
+        &mut self,
+        now: Timestamp,
+        which: Which,
+        input: Option<Input>,
+    ) -> Result<Option<Answer>, StoreError> {
         let is_time = self.settled_at.is_none_or(|at| now < at || now >= later(at, SETTLE_EVERY));
         let all = is_time || matches!(which, Which::All);
         let is_due = |id: &ScheduleId| all || self.engine.due_at(id).is_some_and(|due| due <= now);
@@ -231,12 +232,17 @@ impl Driver {
         for id in last {
             self.routed.remove(&id);
         }
-        answer.answer
+        Ok(answer)
     }
 
-    /// Books what was served, and acts upon `input` after it; all of it is written down before. Nothing where the store
-    /// refused.
-    fn book(&mut self, now: Timestamp, served: Vec<Served>, input: Option<Input>) -> Option<Booked> {
+    /// Books what was served, and acts upon `input` after it; all of it is written down before, and nothing is done
+    /// where the store refuses. Answers what the input came to, if there is one.
+    fn book(
+        &mut self,
+        now: Timestamp,
+        served: Vec<Served>,
+        input: Option<Input>,
+    ) -> Result<Option<Answer>, StoreError> {
         let record = |input: Input| Record { at: now, input };
         let report = |id: &ScheduleId, feedback: &Feedback| {
             record(Input::Feedback { id: id.clone(), feedback: feedback.clone() })
@@ -264,16 +270,16 @@ impl Driver {
                 }
             }
         }
-        Some(Booked { answer: last.first().map(|record| self.engine.apply(record)) })
+        Ok(last.first().map(|record| self.engine.apply(record)))
     }
 
-    /// Has records written down, where that is asked for. None where the store refused.
-    fn write_down(&mut self, records: &[Record], now: Timestamp) -> Option<()> {
-        if let Some(keep) = self.keep.as_mut().filter(|_| !records.is_empty()) {
-            self.failure = keep(records).err();
-            self.retry_at = self.failure.as_ref().map(|_| later(now, RETRY_AFTER));
-        }
-        self.failure.is_none().then_some(())
+    /// Has records written down, where that is asked for.
+    fn write_down(&mut self, records: &[Record], now: Timestamp) -> Result<(), StoreError> {
+        let Some(keep) = self.keep.as_mut().filter(|_| !records.is_empty()) else { return Ok(()) };
+        let kept = keep(records);
+        self.failure = kept.clone().err();
+        self.retry_at = kept.is_err().then(|| later(now, RETRY_AFTER));
+        kept
     }
 
     /// Books what a report that was refused as a whole says of each flavour.
@@ -286,7 +292,7 @@ impl Driver {
                 ..report.clone()
             };
             let record = Record { at: now, input: Input::Feedback { id: id.clone(), feedback } };
-            let is_kept = self.write_down(std::slice::from_ref(&record), now).is_some();
+            let is_kept = self.write_down(std::slice::from_ref(&record), now).is_ok();
             if !is_kept || !matches!(self.engine.apply(&record), Answer::Counted(Ok(_))) {
                 self.unbooked += requests;
             }

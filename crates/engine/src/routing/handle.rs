@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ledger::error_ppm;
+use models::hash::{fnv_1a, mixed};
 use models::{Precision, ScheduleId};
 
 use super::lanes::{COMMON, Lanes, OWN};
@@ -28,18 +29,8 @@ pub struct Key(u64);
 impl Key {
     /// The key that some bytes make, by FNV-1a.
     pub fn new(bytes: impl AsRef<[u8]>) -> Self {
-        let hash = bytes.as_ref().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self(mixed(hash))
+        Self(mixed(fnv_1a(0, bytes.as_ref().iter().copied())))
     }
-}
-
-/// All bits of a hash in each of its bits: the finisher of `SplitMix64`.
-pub(super) fn mixed(mut hash: u64) -> u64 {
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
 
 /// What every handle of a schedule shares with the driver.
@@ -80,8 +71,8 @@ impl Handle {
     ///
     /// What a thread picked so differs from the weights by at most `m - 1` requests a flavour, at any moment, for `m`
     /// flavours, by half of that if it picks alone, whatever the weights changed to meanwhile; what several picked, by that
-    /// for each of them, up to 40. Only
-    /// another set of flavours begins anew. What is [redirected](Pick::is_redirected) counts as what it stands in for.
+    /// for each of them, up to 40. Only another set of flavours begins anew. What is [redirected](Pick::is_redirected)
+    /// counts as what it stands in for.
     #[inline]
     pub fn pick(&self) -> Option<Pick<'_>> {
         self.draw(shares::next)
@@ -96,8 +87,7 @@ impl Handle {
     }
 
     /// Whom to serve the owner of a key by: always the same flavour while the weights stay (and there is credit, where it
-    /// is checked). Where they change, a
-    /// key moves in the order of precision, only as their boundaries pass it: to nothing more precise where the more
+    /// is checked). Where they change, a key moves in the order of precision, only as their boundaries pass it: to nothing more precise where the more
     /// precise ones are given less, and by no more keys than there is traffic that moves past a boundary.
     ///
     /// Every key has the chance of the weights; what is realised depends on who asks how often. Of `n` requests by

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::handle::mixed;
 use super::lanes::{Lanes, Table};
 use super::shares::{Cell, Share, WHOLE, by_chance, next, of_key};
 use super::sync::Arc;
+use models::hash::mixed;
 
 /// The flavours of a schedule, all of them.
 struct All(Vec<Cell>);

@@ -1,5 +1,7 @@
 //! Numbers that look random and are the same on every machine.
 
+use models::hash::mixed;
+
 /// A generator of a seed (SplitMix64): small, and good enough to come upon cases.
 #[derive(Debug, Clone)]
 pub(super) struct Dice(u64);
@@ -12,9 +14,7 @@ impl Dice {
     /// Any number.
     pub(super) fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mixed(self.0)
     }
 
     /// In [0, 1).
