@@ -69,3 +69,5 @@ pub use lanes::MAX_NAMES;
 pub use task::TaskDriver;
 #[cfg(feature = "thread")]
 pub use thread::ThreadDriver;
+#[cfg(any(feature = "thread", feature = "tokio"))]
+pub use turning::Turned;

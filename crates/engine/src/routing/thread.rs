@@ -1,16 +1,14 @@
 //! A thread that turns a driver.
 
+use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::{io, thread};
 
-use models::{ScheduleId, Timestamp};
+use models::Timestamp;
 
-use super::turning::Turned;
-use super::{Driver, Handle};
-use crate::engine::Engine;
-use crate::journal::{Answer, Input, StoreError};
+use super::{Driver, Turned};
 
-/// A driver and the thread that turns it, which ends with it, after a last turn. Picks and records never wait for either.
+/// A driver and the thread that turns it, which ends with it, after a last turn. It is used as the [`Turned`] that it holds.
 ///
 /// ```
 /// use engine::routing::{Driver, ThreadDriver};
@@ -32,18 +30,20 @@ use crate::journal::{Answer, Input, StoreError};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ThreadDriver {
-    shared: Arc<Shared>,
+    turned: Arc<Turned>,
+    news: Arc<News>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-struct Shared {
-    turned: Turned,
-    news: Mutex<News>,
+/// What the thread sleeps for.
+#[derive(Default)]
+struct News {
+    latest: Mutex<Latest>,
     told: Condvar,
 }
 
 #[derive(Default)]
-struct News {
+struct Latest {
     is_changed: bool,
     is_over: bool,
 }
@@ -55,62 +55,33 @@ impl ThreadDriver {
     ///
     /// The system's, where it starts no thread.
     pub fn start(driver: Driver, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            turned: Turned::new(driver, clock),
-            news: Mutex::default(),
-            told: Condvar::new(),
-        });
-        let turning = Arc::clone(&shared);
+        let news = Arc::new(News::default());
+        let changed = Arc::clone(&news);
+        let wake = move || changed.tell(|latest| latest.is_changed = true);
+        let turned = Arc::new(Turned::new(driver, clock, wake));
+        let (turning, told) = (Arc::clone(&turned), Arc::clone(&news));
         #[expect(clippy::disallowed_methods, reason = "asked for by name, behind a feature")]
-        let thread = thread::Builder::new().name("engine".into()).spawn(move || turning.turn())?;
-        Ok(Self { shared, thread: Some(thread) })
-    }
-
-    /// A handle of a schedule, which may be configured later.
-    pub fn handle(&self, id: &ScheduleId) -> Handle {
-        let handle = self.shared.turned.handle(id);
-        self.shared.tell(|news| news.is_changed = true);
-        handle
-    }
-
-    /// Changes the engine, as [`Driver::update`] does, at the instant that is handed in. It waits for a turn that is
-    /// going on; whoever asks this driver for something from in there waits for ever.
-    pub fn update<T>(&self, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
-        let answer = self.shared.turned.update(change);
-        self.shared.tell(|news| news.is_changed = true);
-        answer
-    }
-
-    /// Acts upon something that comes in, as [`Driver::apply`] does, at the instant that the clock says.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn apply(&self, input: Input) -> Result<Answer, StoreError> {
-        let answer = self.shared.turned.apply(input);
-        self.shared.tell(|news| news.is_changed = true);
-        answer
-    }
-
-    /// Looks at the driver: its counters, its engine. Whoever asks the driver for something from in here waits for ever.
-    pub fn with<T>(&self, look: impl FnOnce(&Driver) -> T) -> T {
-        self.shared.turned.with(look)
+        let thread = thread::Builder::new().name("engine".into()).spawn(move || told.turn(&turning))?;
+        Ok(Self { turned, news, thread: Some(thread) })
     }
 
     /// Whether the thread goes on: one that a policy, publisher or store of yours has panicked in does not.
     pub fn is_turning(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
+}
 
-    /// One more turn, now: what was recorded is booked.
-    pub fn settle(&self) {
-        self.shared.turned.turn();
+impl Deref for ThreadDriver {
+    type Target = Turned;
+
+    fn deref(&self) -> &Turned {
+        &self.turned
     }
 }
 
 impl Drop for ThreadDriver {
     fn drop(&mut self) {
-        self.shared.tell(|news| news.is_over = true);
+        self.news.tell(|latest| latest.is_over = true);
         if let Some(thread) = self.thread.take() {
             // One that has panicked has ended all the same.
             let _ = thread.join();
@@ -118,25 +89,25 @@ impl Drop for ThreadDriver {
     }
 }
 
-impl Shared {
-    fn turn(&self) {
+impl News {
+    fn turn(&self, turned: &Turned) {
         loop {
-            let wait = self.turned.turn();
-            let news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-            let idle = |news: &mut News| !news.is_changed && !news.is_over;
-            let slept = self.told.wait_timeout_while(news, wait, idle);
-            let (mut news, _) = slept.unwrap_or_else(PoisonError::into_inner);
-            if news.is_over {
-                drop(news);
-                self.turned.turn();
+            let wait = turned.turn();
+            let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            let idle = |latest: &mut Latest| !latest.is_changed && !latest.is_over;
+            let slept = self.told.wait_timeout_while(latest, wait, idle);
+            let (mut latest, _) = slept.unwrap_or_else(PoisonError::into_inner);
+            if latest.is_over {
+                drop(latest);
+                turned.turn();
                 return;
             }
-            news.is_changed = false;
+            latest.is_changed = false;
         }
     }
 
-    fn tell(&self, what: impl FnOnce(&mut News)) {
-        what(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner));
+    fn tell(&self, what: impl FnOnce(&mut Latest)) {
+        what(&mut self.latest.lock().unwrap_or_else(PoisonError::into_inner));
         self.told.notify_one();
     }
 }

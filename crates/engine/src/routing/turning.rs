@@ -12,18 +12,53 @@ use crate::journal::{Answer, Input, StoreError};
 /// Nobody sleeps longer, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// Says what time it is.
-pub(super) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// A driver behind a lock that neither a pick nor a record takes.
-pub(super) struct Turned {
+/// A driver that a `ThreadDriver` or a `TaskDriver` turns, for whoever has that one. It stands behind a lock that neither a pick
+/// nor a record takes. What is asked for here waits for a turn that is going on; whoever asks for it within
+/// [`Turned::update`] or [`Turned::with`], or from a publisher, waits for ever.
+pub struct Turned {
     driver: Mutex<Driver>,
-    clock: Clock,
+    /// Says what time it is.
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Tells whoever turns that there is news.
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Turned {
-    pub(super) fn new(driver: Driver, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { driver: Mutex::new(driver), clock: Box::new(clock) }
+    pub(super) fn new(
+        driver: Driver,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self { driver: Mutex::new(driver), clock: Box::new(clock), wake: Box::new(wake) }
+    }
+
+    /// A handle of a schedule, which may be configured later.
+    pub fn handle(&self, id: &ScheduleId) -> Handle {
+        self.act(|driver, now| driver.handle(id, now))
+    }
+
+    /// Changes the engine, as [`Driver::update`] does, at the instant that is handed in.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
+        self.act(|driver, now| driver.update(now, change))
+    }
+
+    /// Acts upon something that comes in, as [`Driver::apply`] does, at the instant that the clock says.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn apply(&self, input: Input) -> Result<Answer, StoreError> {
+        self.act(|driver, now| driver.apply(input, now))
+    }
+
+    /// Looks at the driver: its counters, its engine.
+    pub fn with<T>(&self, look: impl FnOnce(&Driver) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// One more turn, now: what was recorded is booked.
+    pub fn settle(&self) {
+        self.turn();
     }
 
     /// One turn. Answers for how long there is nothing to do.
@@ -36,21 +71,12 @@ impl Turned {
         })
     }
 
-    pub(super) fn handle(&self, id: &ScheduleId) -> Handle {
-        self.lock().handle(id, (self.clock)())
-    }
-
-    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Engine, Timestamp) -> T) -> T {
-        let mut driver = self.lock();
-        driver.update((self.clock)(), change)
-    }
-
-    pub(super) fn apply(&self, input: Input) -> Result<Answer, StoreError> {
-        self.lock().apply(input, (self.clock)())
-    }
-
-    pub(super) fn with<T>(&self, look: impl FnOnce(&Driver) -> T) -> T {
-        look(&self.lock())
+    /// Does something with the driver after which something else may be due.
+    fn act<T>(&self, act: impl FnOnce(&mut Driver, Timestamp) -> T) -> T {
+        // The lock is given back before anybody is woken.
+        let answer = act(&mut self.lock(), (self.clock)());
+        (self.wake)();
+        answer
     }
 
     // What panicked was a change, a policy or a publisher of the caller's: the engine answers as it is.
