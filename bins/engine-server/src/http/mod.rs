@@ -8,6 +8,8 @@ pub(crate) mod door;
 mod feedback;
 mod forecasts;
 mod forward;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod health;
 pub(crate) mod in_flight;
 mod manual;
@@ -30,13 +32,16 @@ use crate::connections::{self, Connections};
 use crate::forecasts::Refresh;
 use crate::limit_args::Limits;
 use crate::listener::{self, Port};
-use crate::security::{Security, Tls};
+use crate::security::{Security, Tls, Tokens};
 use crate::state::State;
 use access::Access;
 use door::Door;
 use forward::Forwarder;
 use in_flight::InFlight;
 use problem::Problem;
+
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::fuzz;
 
 /// How long requests in flight may take once nothing new is taken any more.
 const LAST_ANSWERS_SECONDS: u64 = 10;
@@ -50,7 +55,6 @@ pub(crate) fn serve(
     limits: &Limits,
     security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
-    let door = Door::of_api(Access::of_api(state, security.tokens.as_ref()), Arc::clone(state));
     let connections = Connections::new("api", limits.patience());
     actix_web::rt::spawn(Arc::clone(&connections).watch());
     let (request_timeout, keep_alive) = (limits.request_timeout, limits.keep_alive);
@@ -58,21 +62,65 @@ pub(crate) fn serve(
     let most = connections::allow(limits.connections, limits.metrics_connections);
     let workers = workers.min(most);
     let per_worker = most / workers;
-    let in_flight = web::Data::new(InFlight::requests(limits.requests));
-    let forwarder = state.replica.is_some().then(|| web::Data::new(Forwarder::new()));
-    let limits = web::Data::new(limits.clone());
-    let (state, refresh) = (web::Data::from(Arc::clone(state)), web::Data::from(Arc::clone(refresh)));
-    let app = move || {
-        let rooms = App::new()
+    let api = Api::new(state, refresh, limits, security.tokens.as_ref());
+    let tls = security.tls.as_ref().map(Tls::config).transpose()?;
+    let drain_seconds = LAST_ANSWERS_SECONDS;
+    let port = Port { workers, per_worker, request_timeout, keep_alive, drain_seconds, connections, tls };
+    listener::serve(move || api.door.before(api.rooms()), listener, port)
+}
+
+/// What every worker's copy of the API shares.
+#[derive(Clone)]
+struct Api {
+    door: Door,
+    state: web::Data<State>,
+    refresh: web::Data<Refresh>,
+    limits: web::Data<Limits>,
+    in_flight: web::Data<InFlight>,
+    forwarder: Option<web::Data<Forwarder>>,
+}
+
+impl Api {
+    fn new(
+        state: &Arc<State>,
+        refresh: &Arc<Refresh>,
+        limits: &Limits,
+        tokens: Option<&Arc<Tokens>>,
+    ) -> Self {
+        Self {
+            door: Door::of_api(Access::of_api(state, tokens), Arc::clone(state)),
+            state: web::Data::from(Arc::clone(state)),
+            refresh: web::Data::from(Arc::clone(refresh)),
+            limits: web::Data::new(limits.clone()),
+            in_flight: web::Data::new(InFlight::requests(limits.requests)),
+            forwarder: state.replica.is_some().then(|| web::Data::new(Forwarder::new())),
+        }
+    }
+
+    /// All that is served behind the door.
+    fn rooms(
+        &self,
+    ) -> App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<BoxBody>,
+            Error = actix_web::Error,
+            InitError = (),
+            Service: 'static,
+            Future: 'static,
+        > + use<>,
+    > {
+        App::new()
             .configure(|app| {
-                if let Some(forwarder) = &forwarder {
+                if let Some(forwarder) = &self.forwarder {
                     app.app_data(forwarder.clone());
                 }
             })
-            .app_data(state.clone())
-            .app_data(refresh.clone())
-            .app_data(limits.clone())
-            .app_data(in_flight.clone())
+            .app_data(self.state.clone())
+            .app_data(self.refresh.clone())
+            .app_data(self.limits.clone())
+            .app_data(self.in_flight.clone())
             .app_data(web::PathConfig::default().error_handler(|error, _| {
                 let detail = format!("the path is not a schedule's: {error}");
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
@@ -82,13 +130,8 @@ pub(crate) fn serve(
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
             .configure(routes)
-            .default_service(web::to(not_found));
-        door.before(rooms)
-    };
-    let tls = security.tls.as_ref().map(Tls::config).transpose()?;
-    let drain_seconds = LAST_ANSWERS_SECONDS;
-    let port = Port { workers, per_worker, request_timeout, keep_alive, drain_seconds, connections, tls };
-    listener::serve(app, listener, port)
+            .default_service(web::to(not_found))
+    }
 }
 
 /// Whole paths first, then what is asked most: a path is held against one pattern after the other.

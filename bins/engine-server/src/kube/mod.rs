@@ -174,3 +174,30 @@ impl Connection {
         Ok(first_look)
     }
 }
+
+/// Any bytes as what a cluster holds: an object's spec and status, a Deployment's labels, the head of a journal. What is
+/// understood of a spec is what a PUT may say, and what is not is named by fields of the object.
+///
+/// # Panics
+///
+/// It is not so.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    replicas::fuzz(text);
+    if let Ok(labels) = serde_json::from_str(text) {
+        let found = discovery::Discovered::of(&[("one".to_owned(), labels)].into());
+        assert!(found.flavours.is_none_or(|flavours| flavours.len() == 1));
+    }
+    let Ok(object) = serde_json::from_str::<DynamicObject>(text) else { return };
+    let Some((_, object)) = watch::understood(object) else { return };
+    let registry = policies::Registry::builtin();
+    match spec::understand(&object.spec, &registry, &Limits::default()) {
+        Ok(wanted) => {
+            let again = models::Overrides::from_json(&wanted.to_json()).map(|parsed| parsed.overrides);
+            assert_eq!(again, Ok(wanted));
+        }
+        Err(problems) => assert!(problems.iter().all(|field| field.pointer.starts_with("spec"))),
+    }
+    let _ = spec::evaluator(&object.spec);
+}

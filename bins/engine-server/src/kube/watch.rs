@@ -180,7 +180,7 @@ impl<K: Resource> ResourceWithNamespace for K {
     }
 }
 
-fn understood(mut object: DynamicObject) -> Option<(ScheduleId, Object)> {
+pub(super) fn understood(mut object: DynamicObject) -> Option<(ScheduleId, Object)> {
     let id = name_of(&object)?;
     let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
     let spec = object.data.get_mut("spec").map(Value::take).unwrap_or_default();

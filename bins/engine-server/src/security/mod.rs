@@ -179,3 +179,10 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     }
     Ok(bytes)
 }
+
+/// Any bytes as what stands in these files.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz(bytes: &[u8]) {
+    tokens::fuzz(bytes);
+    tls::fuzz(bytes);
+}

@@ -139,8 +139,21 @@ impl fmt::Debug for Tls {
 
 impl Material {
     fn of(files: &TlsFiles, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
-        let chain = certificates(&files.cert).map_err(|wrong| format!("--tls-cert: {wrong}"))?;
-        let key = private_key(&files.key).map_err(|wrong| format!("--tls-key: {wrong}"))?;
+        let bytes = |flag: &str, file: &Path| read(file).map_err(|wrong| format!("{flag}: {wrong}"));
+        let cert = bytes("--tls-cert", &files.cert)?;
+        let key = bytes("--tls-key", &files.key)?;
+        let client_ca = files.client_ca.as_deref().map(|file| bytes("--tls-client-ca", file)).transpose()?;
+        Self::parse(&cert, &key, client_ca.as_deref(), provider)
+    }
+
+    fn parse(
+        cert: &[u8],
+        key: &[u8],
+        client_ca: Option<&[u8]>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, String> {
+        let chain = certificates(cert).map_err(|wrong| format!("--tls-cert: {wrong}"))?;
+        let key = private_key(key).map_err(|wrong| format!("--tls-key: {wrong}"))?;
         let not_after = chain.iter().filter_map(|certificate| not_after(certificate)).min();
         let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
@@ -152,16 +165,15 @@ impl Material {
             // What the library says of a key may quote it.
             _ => "--tls-key: the key cannot be used: expected RSA (2048 bits or more), ECDSA (P-256, P-384) or Ed25519".to_owned(),
         })?;
-        let clients = files.client_ca.as_deref().map(|file| authorities(file, provider)).transpose();
+        let clients = client_ca.map(|pem| authorities(pem, provider)).transpose();
         let clients = clients.map_err(|wrong| format!("--tls-client-ca: {wrong}"))?;
         Ok(Self { key: Arc::new(key), clients, not_after })
     }
 }
 
 /// The certificates of a file, at least one.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let bytes = read(file)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     // What the library says may quote a line.
     let found = found.map_err(|_| "the file is not PEM, or cut off: expected certificates".to_owned())?;
     if found.is_empty() {
@@ -170,15 +182,15 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(found)
 }
 
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|_| {
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
         "the file has no private key: expected PEM with `-----BEGIN PRIVATE KEY-----` (or RSA, or EC), without a passphrase".to_owned()
     })
 }
 
-fn authorities(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
+fn authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let mut roots = RootCertStore::empty();
-    for (certificate, number) in certificates(file)?.into_iter().zip(1..) {
+    for (certificate, number) in certificates(pem)?.into_iter().zip(1..) {
         let added = roots.add(certificate);
         added.map_err(|_| format!("certificate {number} of the file cannot be read: expected X.509"))?;
     }
@@ -233,4 +245,14 @@ impl ClientCertVerifier for Tls {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Any bytes as certificates, key and authorities: read or refused in words of our own.
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let provider = Arc::new(ring::default_provider());
+    if let Err(wrong) = Material::parse(bytes, bytes, Some(bytes), &provider) {
+        assert!(wrong.starts_with("--tls-"), "{wrong}");
+    }
+    let _ = (authorities(bytes, &provider), not_after(bytes));
 }

@@ -211,6 +211,19 @@ fn find<'a, T: ConstantTimeEq + 'a>(presented: &T, hashes: impl Iterator<Item = 
     bool::from(found).then(|| usize::try_from(at).ok()).flatten()
 }
 
+/// Any bytes as a file of tokens: where they are one, each line's token is let in, as one of those there are.
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let Ok(table) = Table::parse(bytes) else { return };
+    let lines = String::from_utf8_lossy(bytes);
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let given: Vec<&str> = lines.filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert!(given.len() == table.hashes.len() && given.len() == table.roles.len());
+    for (token, index) in given.into_iter().zip(0..).filter(|(token, _)| !token.starts_with("sha256:")) {
+        assert_eq!(find(&Hash::of(token.as_bytes()), table.hashes.iter()), Some(index));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -159,3 +159,11 @@ pub(crate) fn start(
     std::thread::Builder::new().name("replica".into()).spawn(run)?;
     Ok(())
 }
+
+/// Any text as the head of a journal: what is read says the same written down again.
+#[cfg(feature = "fuzzing")]
+pub(super) fn fuzz(text: &str) {
+    let Ok(head) = head::Head::from_text(text) else { return };
+    assert_eq!(head::Head::from_text(&head.to_text()), Ok(head.clone()));
+    let _ = (head.epoch(), head.epoch_of(head.next), head.after(&head, head.next));
+}
