@@ -26,7 +26,10 @@ struct Spec {
     beyond: &'static str,
 }
 
-const SPECS: [Spec; 10] = [
+/// Most bytes of a head that the framework takes.
+const LARGEST_HEAD: u64 = 128 << 10;
+
+const SPECS: [Spec; 11] = [
     Spec {
         flag: "max-body-bytes",
         variable: "MAX_BODY_BYTES",
@@ -35,6 +38,15 @@ const SPECS: [Spec; 10] = [
         default: 1 << 20,
         range: 1_024..=1 << 26,
         beyond: "413",
+    },
+    Spec {
+        flag: "max-head-bytes",
+        variable: "MAX_HEAD_BYTES",
+        unit: "BYTES",
+        about: "Largest head of a request: its first line and its header fields, 96 at most",
+        default: 32 << 10,
+        range: 1_024..=LARGEST_HEAD,
+        beyond: "431, and the connection is closed",
     },
     Spec {
         flag: "max-connections",
@@ -123,6 +135,7 @@ const SPECS: [Spec; 10] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) body_bytes: usize,
+    pub(crate) head_bytes: usize,
     pub(crate) connections: usize,
     pub(crate) metrics_connections: usize,
     pub(crate) requests: usize,
@@ -162,6 +175,7 @@ impl Limits {
     fn of(numbers: [u64; SPECS.len()]) -> Self {
         let [
             body_bytes,
+            head_bytes,
             connections,
             metrics_connections,
             requests,
@@ -175,6 +189,7 @@ impl Limits {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Self {
             body_bytes: count(body_bytes),
+            head_bytes: count(head_bytes),
             connections: count(connections),
             metrics_connections: count(metrics_connections),
             requests: count(requests),

@@ -165,6 +165,7 @@ mod tests {
     use providers::archive::Bounds;
 
     use super::super::door::Door;
+    use crate::limit_args::Limits;
     use crate::vintages::Vintages;
 
     #[test]
@@ -228,7 +229,7 @@ mod tests {
         let unguarded = test::init_service(app()).await;
         let nowhere = TestRequest::get().uri("/nowhere").to_request();
         let nowhere = test::call_service(&unguarded, nowhere).await;
-        let house = Door::of_api(access, state.clone().into_inner()).before(app());
+        let house = Door::of_api(access, &Limits::default(), state.clone().into_inner()).before(app());
         let house = house.new_service(AppConfig::default()).await.unwrap();
         let patterns = patterns(nowhere.request().resource_map());
         assert!(

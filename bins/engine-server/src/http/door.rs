@@ -13,7 +13,8 @@ use actix_http::{ConnectionType, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::body::{BoxBody, EitherBody};
 use actix_web::dev::{AppConfig, ServiceResponse};
-use actix_web::{Error, ResponseError as _};
+use actix_web::http::StatusCode;
+use actix_web::{Error, HttpMessage as _, ResponseError as _};
 use futures_util::TryFutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use pin_project_lite::pin_project;
@@ -23,6 +24,7 @@ use super::measure::Measurement;
 use super::problem::Problem;
 use super::schedule::{self, Document};
 use crate::connections::Connection;
+use crate::limit_args::{Limits, refused};
 use crate::state::State;
 use crate::store::Refused;
 
@@ -33,19 +35,21 @@ pub(crate) type Body = EitherBody<Document, BoxBody>;
 #[derive(Clone)]
 pub(crate) struct Door {
     access: Access,
+    /// Most bytes of a head.
+    largest_head: usize,
     /// What the API is over; none on a port that has other things to show.
     api: Option<Arc<State>>,
 }
 
 impl Door {
     /// The door of the API. Who does not get in is counted like everybody.
-    pub(crate) fn of_api(access: Access, state: Arc<State>) -> Self {
-        Self { access, api: Some(state) }
+    pub(crate) fn of_api(access: Access, limits: &Limits, state: Arc<State>) -> Self {
+        Self { access, largest_head: limits.head_bytes, api: Some(state) }
     }
 
     /// The door of the metrics.
-    pub(crate) fn of_metrics(access: Access) -> Self {
-        Self { access, api: None }
+    pub(crate) fn of_metrics(access: Access, limits: &Limits) -> Self {
+        Self { access, largest_head: limits.head_bytes, api: None }
     }
 
     /// Puts itself before what is routed.
@@ -68,6 +72,12 @@ impl Door {
 
     /// As long as nobody can say what there is, probes alone are let in.
     fn admit(&self, request: &Request) -> Result<(), Problem> {
+        if size(request) > self.largest_head {
+            refused("head_bytes");
+            let most = self.largest_head;
+            let detail = format!("the head is larger than {most} bytes: expected a smaller one");
+            return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail));
+        }
         if let Some(state) = &self.api
             && !state.life.is_restored()
             && !PROBES.contains(&request.path())
@@ -84,6 +94,17 @@ impl Door {
         }
         response
     }
+}
+
+/// Bytes of a request's head as they came in, but for spaces that say nothing.
+fn size(request: &Request) -> usize {
+    let target = request.uri();
+    let place = target.authority().map_or(0, |place| "http://".len() + place.as_str().len());
+    let path = target.path_and_query().map_or(0, |path| path.as_str().len());
+    let line = request.method().as_str().len() + place + path + "  HTTP/1.1\r\n".len();
+    let fields =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + fields.sum::<usize>() + "\r\n".len()
 }
 
 /// What is served, with its door.

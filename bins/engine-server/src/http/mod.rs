@@ -88,7 +88,7 @@ impl Api {
         tokens: Option<&Arc<Tokens>>,
     ) -> Self {
         Self {
-            door: Door::of_api(Access::of_api(state, tokens), Arc::clone(state)),
+            door: Door::of_api(Access::of_api(state, tokens), limits, Arc::clone(state)),
             state: web::Data::from(Arc::clone(state)),
             refresh: web::Data::from(Arc::clone(refresh)),
             limits: web::Data::new(limits.clone()),

@@ -126,8 +126,8 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        if self.status == StatusCode::REQUEST_TIMEOUT {
-            // What is left of the body would be read as the next request.
+        if matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) {
+            // What is left of a body would be read as the next request; and who sends such heads has said enough.
             response.force_close();
         }
         if let Some((name, value)) = &self.field {

@@ -213,7 +213,7 @@ pub(crate) fn serve(
     limits: &Limits,
     security: &Security,
 ) -> std::io::Result<actix_web::dev::Server> {
-    let door = Door::of_metrics(Access::of_metrics(&sources.state, security.metrics_tokens()));
+    let door = Door::of_metrics(Access::of_metrics(&sources.state, security.metrics_tokens()), limits);
     let probed = web::Data::from(Arc::clone(&sources.state));
     let in_flight = InFlight::scrapes(limits.scrapes);
     let sources = web::Data::new((sources, in_flight));

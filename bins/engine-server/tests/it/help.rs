@@ -57,6 +57,10 @@ fn help_reads_so() {
           --max-body-bytes <BYTES>
               Largest body of a request, in [1024, 67108864]; beyond it: 413 [env: MAX_BODY_BYTES=]
               [default: 1048576]
+          --max-head-bytes <BYTES>
+              Largest head of a request: its first line and its header fields, 96 at most, in [1024,
+              131072]; beyond it: 431, and the connection is closed [env: MAX_HEAD_BYTES=] [default:
+              32768]
           --max-connections <NUMBER>
               Most open connections to the API, all workers together, in [1, 1000000]; beyond it: they
               wait, unanswered, until another one ends [env: MAX_CONNECTIONS=] [default: 16384]

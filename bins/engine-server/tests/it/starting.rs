@@ -38,6 +38,7 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
         ("MAX_SCHEDULES", "0"),
         ("MAX_BODY_BYTES", "1MiB"),
         ("MAX_BODY_BYTES", "1000"),
+        ("MAX_HEAD_BYTES", "131073"),
         ("MAX_CONNECTIONS", "0"),
         ("MAX_METRICS_CONNECTIONS", "-1"),
         ("MAX_REQUESTS_IN_FLIGHT", "many"),
@@ -87,6 +88,7 @@ fn a_bad_variable_stops_the_start_with_its_name_its_value_and_what_is_right() {
     engine-server: MAX_SCHEDULES=0: expected a whole number in [1, 10000000]
     engine-server: MAX_BODY_BYTES=1MiB: expected a whole number in [1024, 67108864]
     engine-server: MAX_BODY_BYTES=1000: expected a whole number in [1024, 67108864]
+    engine-server: MAX_HEAD_BYTES=131073: expected a whole number in [1024, 131072]
     engine-server: MAX_CONNECTIONS=0: expected a whole number in [1, 1000000]
     engine-server: MAX_METRICS_CONNECTIONS=-1: expected a whole number in [1, 10000]
     engine-server: MAX_REQUESTS_IN_FLIGHT=many: expected a whole number in [1, 1000000]
@@ -201,6 +203,7 @@ fn an_empty_variable_is_as_good_as_none() {
         "METRICS_TLS",
         "MAX_SCHEDULES",
         "MAX_BODY_BYTES",
+        "MAX_HEAD_BYTES",
         "KEEP_ALIVE_SECONDS",
         "DRAIN_SECONDS",
         "METRICS_MAX_SCHEDULES",

@@ -20,7 +20,7 @@ const ABOUT: &str = "What share of traffic each flavour of a service gets, so th
 dirty and the mean error stays within budget.
 
 Every error of a handler is `application/problem+json`. Any path may be asked with another method: that is 405 with \
-`Allow`, or for OPTIONS 200 with `Allow`. What fails below the HTTP parser (a garbage request line, a head that is too \
+`Allow`, or for OPTIONS 200 with `Allow`. What fails below the HTTP parser (a garbage request line, a head that is far too \
 large or comes too slowly) is answered with a bare 400, 431 or 408. Documents may get further fields: leave alone what \
 you do not know. A value that is not known is left out, never `null`, unless a schema says otherwise.
 
@@ -253,6 +253,7 @@ fn responses() -> Value {
             ("another-method", example(&Problem::not_allowed("PATCH", "GET, HEAD").body(), json!({"method": "PATCH"}))),
         ]),
         "Timeout": problem("The body is not here whole in time; the connection is closed", &[], vec![]),
+        "HeadTooLarge": problem("The first line and the header fields are too large; the connection is closed", &[], vec![]),
         "TooLarge": problem("The body is too large", &[], vec![
             ("too-large", examples::too_large()),
         ]),

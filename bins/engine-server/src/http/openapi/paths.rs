@@ -84,6 +84,7 @@ impl Operation {
         let mut answer = |status: &str, name: &str| {
             answers.entry(status).or_insert_with(|| reference("responses", name));
         };
+        answer("431", "HeadTooLarge");
         if self.tag != "probes" {
             answer("401", "Unauthorized");
             answer("503", "Unavailable");
@@ -216,7 +217,10 @@ fn head(get: &Operation, json: &Value) -> (String, Value) {
 
 /// OPTIONS answers with what can be asked, whether or not there is such a schedule.
 fn options(first: &Operation, json: &Value) -> (String, Value) {
-    let mut answers = json!({"200": reference("responses", "Allowed")});
+    let mut answers = json!({
+        "200": reference("responses", "Allowed"),
+        "431": reference("responses", "HeadTooLarge"),
+    });
     if first.tag != "probes" {
         answers["401"] = reference("responses", "Unauthorized");
         answers["503"] = reference("responses", "Unavailable");

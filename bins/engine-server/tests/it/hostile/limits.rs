@@ -41,6 +41,22 @@ fn a_body_may_be_as_large_as_the_flag_says() {
 }
 
 #[test]
+fn a_head_may_be_as_large_as_the_flag_says_on_both_ports() {
+    let server = limited(&["--max-head-bytes=2000"]);
+    for port in [&server.client, &server.metrics] {
+        for target in ["/livez", "/nowhere", "/livez?q=0123456789", "http://t:80/livez"] {
+            let head = |padding: usize| format!("GET {target} HTTP/1.1\r\nX: {}", "x".repeat(padding));
+            let bare = head(0).len() + "\r\nHost: test\r\nConnection: close\r\n\r\n".len();
+            assert_ne!(port.raw(&head(2_000 - bare), b"").status, 431, "{target}");
+            let answer = port.raw(&head(2_001 - bare), b"");
+            answer.assert_problem(431);
+            assert_eq!(answer.json()["detail"], "the head is larger than 2000 bytes: expected a smaller one");
+        }
+    }
+    assert_eq!(refused(&server, "head_bytes"), 8);
+}
+
+#[test]
 fn a_schedule_has_as_many_flavours_and_as_long_names_as_the_flags_say() {
     let server = limited(&["--max-flavours=3", "--max-label-length=13"]);
     let flavours = |count: usize| -> Vec<_> {
