@@ -4,7 +4,6 @@
 //! also while that client takes no answer, some 3 kB of memory for a request of 30 bytes. So what it reads from is a
 //! connection that gives little at once, and nothing while its client does not read.
 
-use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd as _, RawFd};
@@ -22,12 +21,14 @@ use actix_service::{
 use actix_tls::accept::rustls_0_23::reexports::ServerConfig;
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
-use actix_web::body::MessageBody;
-use actix_web::dev::AppConfig;
+use actix_web::Error;
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connections::Connections;
+use crate::http::door::Door;
 use crate::security::HANDSHAKE_TIMEOUT;
 
 /// Bytes after which others have their turn, and what was read is understood.
@@ -49,18 +50,21 @@ pub(crate) struct Port {
     pub(crate) tls: Option<ServerConfig>,
 }
 
-/// Serves what `app` makes on `listener` until told to stop.
-pub(crate) fn serve<F, I, S, B>(app: F, listener: TcpListener, port: Port) -> io::Result<Server>
+/// Serves what `rooms` makes, behind `door`, on `listener` until told to stop.
+pub(crate) fn serve<F, I, S>(door: Door, rooms: F, listener: TcpListener, port: Port) -> io::Result<Server>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error> + 'static,
-    S::InitError: Debug,
-    S::Response: Into<Response<B>> + 'static,
+    S: ServiceFactory<
+            Request,
+            Config = AppConfig,
+            Response = ServiceResponse<BoxBody>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
     S::Service: 'static,
+    S::Future: 'static,
     <S::Service as Service<Request>>::Future: 'static,
-    B: MessageBody + 'static,
 {
     let Port { workers, per_worker, request_timeout, keep_alive, drain_seconds, connections, tls } = port;
     let server = Server::build()
@@ -70,10 +74,12 @@ where
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     // What is behind a connection of either kind.
-    let http = move |app: &F| {
+    let http = move |rooms: &F| {
         let (stopping, connections) = (stopping.clone(), Arc::clone(&connections));
-        let app = app().into_factory().map_err(|error| error.into().error_response());
+        let house = door.before(rooms()).map_err(|never| -> Response<BoxBody> { match never {} });
+        let door = door.clone();
         HttpService::build()
+            .expect(fn_service(move |request| std::future::ready(door.invite(request))))
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
@@ -82,14 +88,14 @@ where
             .client_request_timeout(request_timeout)
             .client_disconnect_timeout(CLOSE_TIMEOUT)
             .on_connect_ext(move |stream: &Throttled, data| connections.count_in(stream.descriptor, data))
-            .h1(map_config(app, |()| AppConfig::default()))
+            .h1(map_config(house, |()| AppConfig::default()))
     };
     let server = match tls {
         None => server.listen("http", listener, move || {
             fn_service(|stream: TcpStream| {
                 std::future::ready(Ok::<_, DispatchError>(Throttled::plain(stream)))
             })
-            .and_then(http(&app))
+            .and_then(http(&rooms))
         })?,
         Some(mut config) => {
             config.alpn_protocols.insert(0, b"http/1.1".to_vec());
@@ -101,7 +107,7 @@ where
                 acceptor
                     .map_err(TlsError::into_service_error)
                     .map(Throttled::encrypted)
-                    .and_then(http(&app).map_err(TlsError::Service))
+                    .and_then(http(&rooms).map_err(TlsError::Service))
             })?
         }
     };

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 use futures_util::{Stream, StreamExt};
 use models::Problems;
@@ -44,16 +45,24 @@ pub(crate) async fn json_object(
 /// 413 and 408 at the [`Limits`] of bytes and of time; 400 where it does not arrive whole.
 pub(crate) async fn bytes(request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Problem> {
     let (most, patience) = Limits::of_a_body(request);
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > most as u64) {
-        return Err(too_large(most));
-    }
+    announced(request.headers(), most)?;
     let body = within(patience, read(payload, most)).await?;
     // What follows may take its time too.
     if let Some(progress) = Progress::of(request) {
         progress.note();
     }
     Ok(body)
+}
+
+/// Judges the length that a head says its body has, where it says one.
+///
+/// # Errors
+///
+/// 413 above `most` bytes.
+pub(super) fn announced(fields: &HeaderMap, most: usize) -> Result<(), Problem> {
+    let length =
+        fields.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > most as u64) { Err(too_large(most)) } else { Ok(()) }
 }
 
 /// What `reading` finds, unless it takes longer than `deadline`.

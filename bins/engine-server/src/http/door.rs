@@ -20,6 +20,7 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use pin_project_lite::pin_project;
 
 use super::access::{Access, PROBES};
+use super::body;
 use super::measure::Measurement;
 use super::problem::Problem;
 use super::schedule::{self, Document};
@@ -35,8 +36,9 @@ pub(crate) type Body = EitherBody<Document, BoxBody>;
 #[derive(Clone)]
 pub(crate) struct Door {
     access: Access,
-    /// Most bytes of a head.
+    /// Most bytes of a head, and of a body.
     largest_head: usize,
+    largest_body: usize,
     /// What the API is over; none on a port that has other things to show.
     api: Option<Arc<State>>,
 }
@@ -44,12 +46,12 @@ pub(crate) struct Door {
 impl Door {
     /// The door of the API. Who does not get in is counted like everybody.
     pub(crate) fn of_api(access: Access, limits: &Limits, state: Arc<State>) -> Self {
-        Self { access, largest_head: limits.head_bytes, api: Some(state) }
+        Self { api: Some(state), ..Self::of_metrics(access, limits) }
     }
 
     /// The door of the metrics.
     pub(crate) fn of_metrics(access: Access, limits: &Limits) -> Self {
-        Self { access, largest_head: limits.head_bytes, api: None }
+        Self { access, largest_head: limits.head_bytes, largest_body: limits.body_bytes, api: None }
     }
 
     /// Puts itself before what is routed.
@@ -58,6 +60,23 @@ impl Door {
         F: ServiceFactory<Request>,
     {
         House { door: Rc::new(self.clone()), rooms: rooms.into_factory() }
+    }
+
+    /// The same request, where whoever waits to be told to go on with its body is to be told so; the answer where it is
+    /// known without one.
+    pub(crate) fn invite(&self, request: Request) -> Result<Request, Response<BoxBody>> {
+        let judged = self.admit(&request);
+        let Err(problem) = judged.and_then(|()| body::announced(request.headers(), self.largest_body)) else {
+            return Ok(request);
+        };
+        let measurement = self.api.is_some().then(|| Measurement::begin(&request));
+        let mut response = problem.error_response();
+        // Whether the body comes all the same, nobody knows.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        if let Some(measurement) = measurement {
+            measurement.end(response.status());
+        }
+        Err(response.into())
     }
 
     /// The answer, unless it is for others to give.

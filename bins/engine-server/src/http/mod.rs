@@ -66,7 +66,7 @@ pub(crate) fn serve(
     let tls = security.tls.as_ref().map(Tls::config).transpose()?;
     let drain_seconds = LAST_ANSWERS_SECONDS;
     let port = Port { workers, per_worker, request_timeout, keep_alive, drain_seconds, connections, tls };
-    listener::serve(move || api.door.before(api.rooms()), listener, port)
+    listener::serve(api.door.clone(), move || api.rooms(), listener, port)
 }
 
 /// What every worker's copy of the API shares.

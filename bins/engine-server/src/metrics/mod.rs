@@ -219,14 +219,13 @@ pub(crate) fn serve(
     let sources = web::Data::new((sources, in_flight));
     let connections = Connections::new("metrics", limits.patience());
     actix_web::rt::spawn(Arc::clone(&connections).watch());
-    let app = move || {
-        let rooms = App::new()
+    let rooms = move || {
+        App::new()
             .app_data(sources.clone())
             .app_data(probed.clone())
             .configure(probes)
             .route("/metrics", web::to(scrape))
-            .default_service(web::to(elsewhere));
-        door.before(rooms)
+            .default_service(web::to(elsewhere))
     };
     let port = Port {
         workers: 1,
@@ -237,7 +236,7 @@ pub(crate) fn serve(
         connections,
         tls: security.metrics_tls().map(Tls::config).transpose()?,
     };
-    listener::serve(app, listener, port)
+    listener::serve(door, rooms, listener, port)
 }
 
 async fn scrape(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::path::Path;
 
@@ -252,6 +252,53 @@ fn nobody_is_let_in_for_a_body_that_is_never_read() {
         "PUT /config/other/a HTTP/1.1\r\nAuthorization: Bearer {SHOP}\r\nContent-Length: 99999999999"
     );
     cut(&head, "").assert_problem(403);
+}
+
+#[test]
+fn nobody_is_asked_for_a_body_that_will_not_be_read() {
+    let (_folder, launch) = launch(FILE);
+    let server = launch.start();
+    for (token, length, expected) in [
+        (None, 2, "401 Unauthorized"),
+        (Some(READ), 2, "403 Forbidden"),
+        (Some(WRITE), 1 << 30, "413 Payload Too Large"),
+        (Some(WRITE), 2, "100 Continue"),
+    ] {
+        let mut stream = server.client.connect();
+        let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+        let head = format!(
+            "PUT /config/shop/a HTTP/1.1\r\nHost: t\r\n{token}Content-Type: application/json\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), format!("HTTP/1.1 {expected}"));
+        if line.contains("100") {
+            reader.get_mut().write_all(b"{}").unwrap();
+            for expected in ["", "HTTP/1.1 202 Accepted"] {
+                line.clear();
+                reader.read_line(&mut line).unwrap();
+                assert_eq!(line.trim_end(), expected);
+            }
+        } else {
+            // Whatever comes of the body would be read as the next request: nothing is read any more.
+            let mut rest = String::new();
+            reader.read_to_string(&mut rest).unwrap();
+            assert!(
+                rest.contains("application/problem+json") && rest.contains("connection: close"),
+                "{rest}"
+            );
+        }
+    }
+    let metrics = server.metrics.send("GET", "/metrics", None);
+    for series in [
+        r#"http_requests_total{route="/config/{namespace}/{name}",method="PUT",code="4xx"} 3"#,
+        r#"http_denied_total{reason="no_token"} 1"#,
+        r#"http_requests_refused_total{limit="body_bytes"} 1"#,
+    ] {
+        assert!(metrics.text().contains(series), "{series}");
+    }
 }
 
 #[test]
