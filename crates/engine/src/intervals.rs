@@ -127,9 +127,9 @@ impl Intervals {
         // The newest that had begun: where a clock was set back they are in no order that could be searched by.
         let index = match self.recent.iter().rposition(|interval| interval.start <= middle) {
             Some(index) => index,
-            // Before the first interval of its life a schedule had none: a window that reaches into it is
-            // about it.
-            None if !self.forgotten && self.recent.front().is_some_and(|first| first.start < to) => 0,
+            // Before the first interval of its life a schedule had none: a window that reaches into it, or up to it
+            // (both may lie within one tick of a clock), is about it.
+            None if !self.forgotten && self.recent.front().is_some_and(|first| first.start <= to) => 0,
             None => return None,
         };
         if index + 1 == self.recent.len() && self.ended.is_some_and(|ended| ended <= middle) {
@@ -183,7 +183,12 @@ mod tests {
         assert_eq!(intervals.count(around(900.0), served(10, 0.3)).unwrap().0, ids[2]);
         assert_eq!(intervals.count(around(-0.5), served(10, 0.3)).unwrap().0, ids[0]);
         assert_eq!(intervals.count(around(0.0), served(0, 0.0)).unwrap().1, Some(0.3));
-        assert_eq!(intervals.count(around(-20.0), served(10, 0.3)), None, "long before it existed");
+        assert_eq!(
+            intervals.count(around(-1.0), served(10, 0.3)).unwrap().0,
+            ids[0],
+            "reported the moment it began"
+        );
+        assert_eq!(intervals.count(around(-1.001), served(10, 0.3)), None, "before it existed");
     }
 
     #[test]
