@@ -17,9 +17,9 @@ static ADAPTERS: LazyLock<Vec<Asked>> = LazyLock::new(|| {
     let url = "http://carbon.example";
     let asked = |adapter: Box<dyn Adapter>, target: &str| (adapter, CarbonTarget::from(target));
     vec![
-        asked(Box::new(UkCarbonIntensity::default()), "national"),
-        asked(Box::new(UkCarbonIntensity::default()), "region:3"),
-        asked(Box::new(UkCarbonIntensity::default()), "postcode:RG10"),
+        asked(Box::<UkCarbonIntensity>::default(), "national"),
+        asked(Box::<UkCarbonIntensity>::default(), "region:3"),
+        asked(Box::<UkCarbonIntensity>::default(), "postcode:RG10"),
         asked(Box::new(ElectricityMaps::new(Secret::new("key"))), "zone:DE"),
         asked(Box::new(WattTime::new("name", &Secret::new("word"))), "region:CAISO_NORTH"),
         asked(Box::new(CarbonAwareSdk::new(url, Signal::Average)), "location:eastus"),
