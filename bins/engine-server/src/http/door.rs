@@ -36,9 +36,7 @@ pub(crate) type Body = EitherBody<Document, BoxBody>;
 #[derive(Clone)]
 pub(crate) struct Door {
     access: Access,
-    /// Most bytes of a head, and of a body.
-    largest_head: usize,
-    largest_body: usize,
+    limits: Limits,
     /// What the API is over; none on a port that has other things to show.
     api: Option<Arc<State>>,
 }
@@ -51,7 +49,7 @@ impl Door {
 
     /// The door of the metrics.
     pub(crate) fn of_metrics(access: Access, limits: &Limits) -> Self {
-        Self { access, largest_head: limits.head_bytes, largest_body: limits.body_bytes, api: None }
+        Self { access, limits: limits.clone(), api: None }
     }
 
     /// Puts itself before what is routed.
@@ -66,15 +64,15 @@ impl Door {
     /// known without one.
     pub(crate) fn invite(&self, request: Request) -> Result<Request, Response<BoxBody>> {
         let judged = self.admit(&request);
-        let Err(problem) = judged.and_then(|()| body::announced(request.headers(), self.largest_body)) else {
+        let Err(problem) = judged.and_then(|()| body::announced(request.headers(), self.limits.body_bytes))
+        else {
             return Ok(request);
         };
-        let measurement = self.api.is_some().then(|| Measurement::begin(&request));
         let mut response = problem.error_response();
         // Whether the body comes all the same, nobody knows.
         response.head_mut().set_connection_type(ConnectionType::Close);
-        if let Some(measurement) = measurement {
-            measurement.end(response.status());
+        if self.api.is_some() {
+            Measurement::begin(&request).end(response.status());
         }
         Err(response.into())
     }
@@ -91,9 +89,9 @@ impl Door {
 
     /// As long as nobody can say what there is, probes alone are let in.
     fn admit(&self, request: &Request) -> Result<(), Problem> {
-        if size(request) > self.largest_head {
+        let most = self.limits.head_bytes;
+        if size(request) > most {
             refused("head_bytes");
-            let most = self.largest_head;
             let detail = format!("the head is larger than {most} bytes: expected a smaller one");
             return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail));
         }

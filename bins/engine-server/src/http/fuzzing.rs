@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_http::Request;
 use actix_service::{Service, ServiceFactory};
+use actix_web::App;
 use actix_web::body::to_bytes_limited;
 use actix_web::dev::AppConfig;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -68,7 +69,8 @@ async fn answer(request: Request) {
     let state = Arc::new(State::new(engine, Vintages::new(Bounds::default()), id, 1, false, None));
     let refresh = Arc::new(Refresh::new(Chain::default(), 1));
     let api = Api::new(&state, &refresh, &Limits::default(), None);
-    let house = api.door.before(api.rooms()).new_service(AppConfig::default()).await;
+    let house =
+        api.door.before(App::new().configure(|app| api.furnish(app))).new_service(AppConfig::default()).await;
     let house = house.expect("no room refuses to be built");
     let answer = house.call(request).await.expect("there are no errors beyond answers");
     let status = answer.status();

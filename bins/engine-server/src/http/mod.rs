@@ -63,10 +63,12 @@ pub(crate) fn serve(
     let workers = workers.min(most);
     let per_worker = most / workers;
     let api = Api::new(state, refresh, limits, security.tokens.as_ref());
+    let door = api.door.clone();
     let tls = security.tls.as_ref().map(Tls::config).transpose()?;
     let drain_seconds = LAST_ANSWERS_SECONDS;
     let port = Port { workers, per_worker, request_timeout, keep_alive, drain_seconds, connections, tls };
-    listener::serve(api.door.clone(), move || api.rooms(), listener, port)
+    let rooms = move || App::new().configure(|app| api.furnish(app));
+    listener::serve(door, rooms, listener, port)
 }
 
 /// What every worker's copy of the API shares.
@@ -97,27 +99,12 @@ impl Api {
         }
     }
 
-    /// All that is served behind the door.
-    fn rooms(
-        &self,
-    ) -> App<
-        impl ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<BoxBody>,
-            Error = actix_web::Error,
-            InitError = (),
-            Service: 'static,
-            Future: 'static,
-        > + use<>,
-    > {
-        App::new()
-            .configure(|app| {
-                if let Some(forwarder) = &self.forwarder {
-                    app.app_data(forwarder.clone());
-                }
-            })
-            .app_data(self.state.clone())
+    /// Puts all that is served behind the door into `app`.
+    fn furnish(&self, app: &mut web::ServiceConfig) {
+        if let Some(forwarder) = &self.forwarder {
+            app.app_data(forwarder.clone());
+        }
+        app.app_data(self.state.clone())
             .app_data(self.refresh.clone())
             .app_data(self.limits.clone())
             .app_data(self.in_flight.clone())
@@ -130,7 +117,7 @@ impl Api {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             }))
             .configure(routes)
-            .default_service(web::to(not_found))
+            .default_service(web::to(not_found));
     }
 }
 

@@ -87,8 +87,9 @@ impl Handle {
     }
 
     /// Whom to serve the owner of a key by: always the same flavour while the weights stay (and there is credit, where it
-    /// is checked). Where they change, a key moves in the order of precision, only as their boundaries pass it: to nothing more precise where the more
-    /// precise ones are given less, and by no more keys than there is traffic that moves past a boundary.
+    /// is checked). Where they change, a key moves in the order of precision, only as their boundaries pass it: to nothing
+    /// more precise where the more precise ones are given less, and by no more keys than there is traffic that moves past
+    /// a boundary.
     ///
     /// Every key has the chance of the weights; what is realised depends on who asks how often. Of `n` requests by
     /// keys that ask alike often, `k` each, a flavour of weight `w` gets `n w` with a standard deviation of
